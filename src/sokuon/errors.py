@@ -1,0 +1,42 @@
+"""Every error a user can meet: a small family under `SokuonError`, each also the fitting builtin.
+
+A message is one sentence that says what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class SokuonError(Exception):
+    """Base of all errors raised on purpose; the command line prints its text and exits with 1."""
+
+
+class OptionError(SokuonError, ValueError):
+    """An option is out of range or contradicts another."""
+
+
+class TextError(SokuonError, ValueError):
+    """Text, markup, or given phonemes and tones cannot be spoken."""
+
+
+class DictionaryError(SokuonError, ValueError):
+    """A user dictionary entry or file is not valid."""
+
+
+class VoiceError(SokuonError, ValueError):
+    """A voice or BERT folder cannot be used: not JP-Extra, damaged, or of another layout."""
+
+
+class VoiceNotFoundError(VoiceError, FileNotFoundError):
+    """A voice or BERT folder, or a file it must hold, does not exist."""
+
+
+class WeightError(VoiceError):
+    """A tensor is missing, unknown, or of the wrong shape."""
+
+
+class AudioError(SokuonError, ValueError):
+    """Samples cannot be written in the format asked for."""
+
+
+class MissingExtraError(SokuonError, ImportError):
+    """A feature needs an optional dependency that is not installed."""
