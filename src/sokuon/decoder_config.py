@@ -6,7 +6,7 @@ Source: spec "model-synthesizer" section 8; HiFi-GAN, Kong et al. 2020.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, prod
+from math import prod
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class DecoderConfig:
         for rate, kernel in reversed(tuple(zip(self.upsample_rates, self.upsample_kernels, strict=True))):
             reach += max(self._branch_reach(j) for j in range(len(self.resblock_kernels)))
             pad = (kernel - rate) // 2
-            reach = ceil((reach + max(pad, kernel - 1 - pad)) / rate)
+            reach = (reach + max(kernel - 1 - pad, pad + rate - 1)) // rate
         return reach + 3  # conv_pre
 
     def channels(self, stage: int) -> int:
