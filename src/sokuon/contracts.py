@@ -1,0 +1,71 @@
+"""The graphs' inputs and outputs, declared once: the converter writes from here, `session.py` verifies at load.
+
+Letters: S characters + 2, T phone slots (blanks included), F frames, N = hop · F samples; C latent channels, B BERT
+width, G speaker width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Dimension = int | str
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output: letters in `shape` are free or voice-dependent sizes."""
+
+    name: str
+    dtype: Literal["float32", "int64"]
+    shape: tuple[Dimension, ...]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a graph eats and gives."""
+
+    name: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+
+STYLE_WIDTH = 256
+
+ENCODER = Contract(
+    "encoder",
+    inputs=(
+        Port("phones", "int64", ("T",)),
+        Port("tones", "int64", ("T",)),
+        Port("languages", "int64", ("T",)),
+        Port("characters", "int64", ("T",)),  # row of `bert` that belongs to each slot
+        Port("bert", "float32", ("S", "B")),
+        Port("style", "float32", (STYLE_WIDTH,)),
+        Port("speaker", "float32", ("G",)),
+        Port("duration_noise", "float32", (2, "T")),  # standard normal, times noise_w
+    ),
+    outputs=(
+        Port("mean", "float32", ("T", "C")),
+        Port("log_std", "float32", ("T", "C")),
+        Port("log_duration", "float32", ("T",)),  # deterministic predictor, log frames
+        Port("log_duration_sampled", "float32", ("T",)),  # stochastic predictor, log frames
+    ),
+)
+
+FLOW = Contract(
+    "flow",
+    inputs=(Port("z_prior", "float32", ("F", "C")), Port("speaker", "float32", ("G",))),
+    outputs=(Port("z", "float32", ("F", "C")),),
+)
+
+DECODER = Contract(
+    "decoder",
+    inputs=(Port("z", "float32", ("F", "C")), Port("speaker", "float32", ("G",))),
+    outputs=(Port("audio", "float32", ("N",)),),
+)
+
+BERT = Contract(
+    "bert",
+    inputs=(Port("embeddings", "float32", ("R", "S", "B")), Port("mask", "float32", ("R", "S"))),
+    outputs=(Port("features", "float32", ("R", "S", "B")),),
+)

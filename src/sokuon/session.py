@@ -1,0 +1,64 @@
+"""The only import of ONNX Runtime: opens a graph, sets its threads and memory policy, checks its contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from sokuon.contracts import Contract, Port
+from sokuon.errors import VoiceError, VoiceNotFoundError
+
+_TENSOR_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
+
+
+class Session:
+    """One graph, ready to run. Thread-safe: ONNX Runtime allows concurrent runs of a session."""
+
+    def __init__(self, path: Path, contract: Contract, threads: int) -> None:
+        if not path.is_file():
+            raise VoiceNotFoundError(f"{path} does not exist; convert the folder again with `sokuon convert`.")
+        try:
+            self._session = ort.InferenceSession(str(path), _options(threads), providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises a class per failure, none of them ours to list
+            raise VoiceError(f"{path} cannot be opened ({error}); convert the folder again.") from error
+        _check(path, self._session, contract)
+        self._outputs = [port.name for port in contract.outputs]
+
+    def run(self, **inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
+        """Run the graph on inputs named as in its contract; outputs in the contract's order."""
+        outputs: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, inputs)
+        return outputs
+
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # sizes change with every sentence: a plan per size is memory for nothing
+    options.enable_cpu_mem_arena = False  # the arena keeps the largest sentence ever spoken
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    return options
+
+
+def _check(path: Path, session: ort.InferenceSession, contract: Contract) -> None:
+    for kind, ports, values in (
+        ("input", contract.inputs, session.get_inputs()),
+        ("output", contract.outputs, session.get_outputs()),
+    ):
+        found = {value.name: value for value in values}
+        for port in ports:
+            value = found.get(port.name)
+            if value is None or not _fits(port, value):
+                raise VoiceError(f"{path} has no {kind} {port.name} {port.dtype}{list(port.shape)}; convert it again.")
+
+
+def _fits(port: Port, value: Any) -> bool:
+    if value.type != _TENSOR_TYPES[port.dtype] or len(value.shape) != len(port.shape):
+        return False
+    return all(isinstance(want, str) or want == got for want, got in zip(port.shape, value.shape, strict=True))
