@@ -1,0 +1,19 @@
+"""The text front end: any text -> the phonemes, tones and character counts a JP-Extra voice was trained on."""
+
+from sokuon.text.frontend import FrontEnd, Sentence
+from sokuon.text.phonemes import PhonemeError, Phonemes, Slots, with_given
+from sokuon.text.tables import LANGUAGE_ID, SYMBOLS, TONE_OFFSET
+from sokuon.text.words import Word
+
+__all__ = [
+    "LANGUAGE_ID",
+    "SYMBOLS",
+    "TONE_OFFSET",
+    "FrontEnd",
+    "PhonemeError",
+    "Phonemes",
+    "Sentence",
+    "Slots",
+    "Word",
+    "with_given",
+]

@@ -1,0 +1,48 @@
+"""Katakana readings -> phones. Pure; the long mark is resolved here, within and between words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sokuon.text.tables import MORAE, PUNCTUATION
+
+_LONG = "ー"
+_MORA = re.compile("|".join(sorted(map(re.escape, MORAE), key=len, reverse=True)) + "|.", re.DOTALL)
+_PROLONGABLE = frozenset("aiueoNq")
+
+
+def split_morae(kana: str) -> list[str]:
+    """Cut katakana into morae by longest match; an unknown character is a piece of its own."""
+    return _MORA.findall(kana)
+
+
+def is_punctuation(text: str) -> bool:
+    """True if the text is not empty and holds only the seven spoken punctuation marks."""
+    return bool(text) and all(char in PUNCTUATION for char in text)
+
+
+def word_phones(readings: Sequence[str]) -> list[list[str]]:
+    """Phones of each word: katakana readings or punctuation marks, in order.
+
+    A long mark repeats the last sound before it, also across a word boundary; with none before it, it is "-".
+    Characters that are no kana (a damaged reading) are spoken as a quotation mark, which is silent.
+    """
+    words: list[list[str]] = []
+    previous = ""
+    for reading in readings:
+        phones = list(reading) if is_punctuation(reading) else _kana_phones(reading, previous)
+        words.append(phones)
+        previous = phones[-1] if phones else previous
+    return words
+
+
+def _kana_phones(kana: str, previous: str) -> list[str]:
+    phones: list[str] = []
+    for mora in split_morae(kana):
+        if mora == _LONG:
+            last = (phones[-1] if phones else previous)[-1:]
+            phones.append(last if last in _PROLONGABLE or (phones and last) else "-")
+        else:
+            phones.extend(MORAE.get(mora, (mora if mora in PUNCTUATION else "'",)))
+    return phones

@@ -1,0 +1,82 @@
+"""OpenJTalk's nodes and labels -> words -> Phonemes. Pure: an `Analysis` is plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sokuon.text.accent import align_tones, labelled_tones
+from sokuon.text.characters import fold
+from sokuon.text.morae import is_punctuation, word_phones
+from sokuon.text.phonemes import Phonemes, spread_evenly
+from sokuon.text.tables import PAD
+
+_SILENT = frozenset(["、", "？", "！", "", "*"])  # what OpenJTalk gives for punctuation and what it cannot read
+_DEVOICED = "’"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One word as OpenJTalk analyses it."""
+
+    surface: str
+    """Full-width."""
+    pron: str
+    """Katakana as pronounced, with ’ after devoiced morae; 、 if silent or unreadable; ？ or ！ for these marks."""
+    accent: int = 0
+    """Of the accent phrase, on its first node: the pitch falls after this mora; 0 is flat."""
+    moras: int = 0
+    chained: bool = False
+    """Belongs to the accent phrase of the node before it."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One sentence as OpenJTalk analyses it: its words and its full-context labels."""
+
+    nodes: tuple[Node, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word as spoken."""
+
+    surface: str
+    """As the voices' text knows it (punctuation folded)."""
+    reading: str
+    """Katakana as pronounced, or the punctuation marks themselves."""
+    accent: int
+    """The pitch of the accent phrase falls after this mora; 0 is flat. Meant on the first word of a phrase."""
+    starts_phrase: bool
+
+
+def words_of(nodes: Sequence[Node]) -> tuple[Word, ...]:
+    """Words with their readings; nothing is dropped but words without any character the voices know."""
+    words = [Word(fold(node.surface), _reading(node), node.accent, not node.chained) for node in nodes]
+    return tuple(word for word in words if word.surface)
+
+
+def _reading(node: Node) -> str:
+    surface = fold(node.surface)
+    reading = node.pron.replace(_DEVOICED, "")
+    if reading in _SILENT:
+        return surface if is_punctuation(surface) else "'" * len(surface)
+    return reading
+
+
+def phonemes_of(analysis: Analysis) -> Phonemes:
+    """Phones, tones, text and counts of one sentence."""
+    words = words_of(analysis.nodes)
+    spoken = word_phones([word.reading for word in words])
+    phones = [phone for word in spoken for phone in word]
+    tones = align_tones(phones, labelled_tones(analysis.labels))
+    counts = [
+        count for word, own in zip(words, spoken, strict=True) for count in spread_evenly(len(own), len(word.surface))
+    ]
+    return Phonemes(
+        symbols=(PAD, *phones, PAD),
+        tones=(0, *tones, 0),
+        text="".join(word.surface for word in words),
+        word2ph=(1, *counts, 1),
+    )
