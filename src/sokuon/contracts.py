@@ -64,8 +64,14 @@ DECODER = Contract(
     outputs=(Port("audio", "float32", ("N",)),),
 )
 
+# One or several sentences as one run of rows: `mask` keeps them apart (0 within a sentence, very negative across), as
+# [1, 1] for a single one; `buckets` are the rows of the relative tables for the distances -S .. S - 1 (W = 2 S).
 BERT = Contract(
     "bert",
-    inputs=(Port("embeddings", "float32", ("R", "S", "B")), Port("mask", "float32", ("R", "S"))),
-    outputs=(Port("features", "float32", ("R", "S", "B")),),
+    inputs=(
+        Port("embeddings", "float32", ("S", "B")),
+        Port("mask", "float32", ("M", "M2")),
+        Port("buckets", "int64", ("W",)),
+    ),
+    outputs=(Port("features", "float32", ("S", "B")),),
 )

@@ -40,7 +40,8 @@ _DTYPES = {
 }
 _NAMES = {np.dtype(t): name for name, t in _DTYPES.items() if name != "BF16"}
 _HEADER_BYTES = 512 * 1024  # reserved by the writer; the format allows padding with spaces
-_ALIGN = 4096  # a tensor starts on a page, so that it can be mapped alone
+_PAGE = 4096  # a large tensor starts on a page, so that it can be mapped alone
+_LINE = 64  # a small one on a cache line
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class TensorFile(Mapping[str, npt.NDArray[Any]]):
         dtype = np.dtype(_DTYPES[entry.dtype])
         count = entry.length // dtype.itemsize
         array = np.frombuffer(self._map, dtype, count, entry.offset).reshape(entry.shape)
-        return _widen_bfloat16(array) if entry.dtype == "BF16" else array
+        return widen_bfloat16(array) if entry.dtype == "BF16" else array
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -103,8 +104,8 @@ class TensorFileWriter:
         """Append `array` under `name` (which must be new) and say where it lies."""
         if name in self.entries:
             raise ValueError(f"tensor {name} is written twice")
-        self._file.write(b"\0" * (-self._file.tell() % _ALIGN))
         data = np.ascontiguousarray(array)
+        self._file.write(b"\0" * (-self._file.tell() % (_PAGE if data.nbytes >= _PAGE else _LINE)))
         entry = Entry(_NAMES[data.dtype], data.shape, self._file.tell(), data.nbytes)
         self._file.write(data.reshape(-1).view(np.uint8).data)
         self.entries[name] = entry
@@ -149,5 +150,6 @@ def _entry(name: str, item: dict[str, Any], start: int, file_size: int) -> Entry
     return Entry(item["dtype"], shape, start + begin, end - begin)
 
 
-def _widen_bfloat16(bits: npt.NDArray[np.uint16]) -> F32:
+def widen_bfloat16(bits: npt.NDArray[np.uint16]) -> F32:
+    """bfloat16 bits as float32 values; exact."""
     return (bits.astype(np.uint32) << 16).view(np.float32)

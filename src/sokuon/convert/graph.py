@@ -1,7 +1,7 @@
 """A small ONNX graph writer: values, constants in a tensor file beside the graph, one verb to add a node.
 
-Constants of 1 KiB and more go straight to the tensor file (external data), so a graph under construction holds almost
-nothing, and ONNX Runtime maps them instead of copying.
+Named constants, the network's weights, go straight to the tensor file (external data), so a graph under construction
+holds almost nothing, ONNX Runtime maps them instead of copying, and other readers find them by name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sokuon.tensors import TensorFileWriter
 
 OPSET = 17
 _IR_VERSION = 9
-_INLINE_BYTES = 1024
+_INLINE_BYTES = 1024  # the largest constant without a name
 _ELEMENT_TYPES = {
     "float32": TensorProto.FLOAT,
     "float16": TensorProto.FLOAT16,
@@ -65,14 +65,13 @@ class Graph:
         self._scope.pop()
 
     def const(self, array: npt.ArrayLike, name: str | None = None) -> Value:
-        """A constant. Small unnamed ones are shared by value; a name must be new."""
+        """A weight under a new name, or a small number or shape, which is shared by value."""
         data = np.asarray(array)
         label = name or _label(data)
-        if label in self._constants:
-            if name is not None:
-                raise ValueError(f"constant {name} is written twice")
-            return Value(label)
-        self._constants[label] = self._tensor(label, data)
+        if name is not None:
+            self._constants[label] = self._external(label, data)
+        elif label not in self._constants:
+            self._constants[label] = numpy_helper.from_array(data, label)
         return Value(label)
 
     def op(self, kind: str, *inputs: Value | None, domain: str = "", **attributes: Any) -> Value:
@@ -104,9 +103,7 @@ class Graph:
         model = helper.make_model(graph, opset_imports=imports, ir_version=_IR_VERSION, producer_name="sokuon")
         (folder / f"{self._contract.name}.onnx").write_bytes(model.SerializeToString())
 
-    def _tensor(self, label: str, data: npt.NDArray[Any]) -> onnx.TensorProto:
-        if data.nbytes < _INLINE_BYTES:
-            return numpy_helper.from_array(data, label)
+    def _external(self, label: str, data: npt.NDArray[Any]) -> onnx.TensorProto:
         entry = self._weights.add(label, data)
         tensor = TensorProto(name=label, data_type=_ELEMENT_TYPES[data.dtype.name], dims=data.shape)
         tensor.data_location = TensorProto.EXTERNAL

@@ -1,0 +1,83 @@
+"""The flow in reverse: prior sample → latent frames. Transformer and WaveNet couplings, told apart by their tensors.
+
+A flip reverses the channel order before each coupling. No node does it: where the order is reversed the coupling reads
+the upper half with the columns of `pre` reversed and changes the lower half with the rows of `post` reversed.
+
+Source: spec model-synthesizer section 7; mean-only couplings as in VITS, Kim et al. 2021.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sokuon.convert.graph import Value
+from sokuon.convert.layers import Scope, StackShape, affine, columns, conv, encoder_stack
+
+FLOW_KERNEL = 5
+FLOW_LAYERS = 6  # of a transformer coupling; not in config.json
+
+
+def flow(s: Scope, z: Value, speaker: Value, shape: StackShape) -> Value:
+    """Emit `flow` on z [F, C]; `shape` is that of a transformer coupling's stack."""
+    g, half = s.graph, shape.channels // 2
+    low, high = columns(g, z, 0, half), columns(g, z, half, shape.channels)
+    indices = coupling_indices(s)
+    for step, index in enumerate(reversed(indices)):
+        flipped = step % 2 == 0
+        source, target = (high, low) if flipped else (low, high)
+        mean = _coupling_mean(s.at(f"flows.{index}"), source, speaker, shape, flipped)
+        target = g.op("Sub", target, mean)
+        low, high = (target, source) if flipped else (source, target)
+    joined = g.op("Concat", low, high, axis=1)
+    return joined if len(indices) % 2 == 0 else _reversed(s, joined, shape.channels)
+
+
+def coupling_indices(s: Scope) -> list[int]:
+    """Module numbers of the couplings, in module order: 0, 2, 4, 6 for four."""
+    keys = s.checkpoint.names(s.prefix.replace(".", r"\.") + r"flows\.\d+\.pre\.weight")
+    return sorted(int(key.split("flows.")[1].split(".")[0]) for key in keys)
+
+
+def _coupling_mean(s: Scope, x: Value, speaker: Value, shape: StackShape, flipped: bool) -> Value:
+    """[F, C/2] → [F, C/2]: pre, stack, post."""
+    c, half, order = shape.channels, shape.channels // 2, -1 if flipped else 1
+    pre = s.take("pre.weight", (c, half, 1))[:, ::order, 0].T
+    u = affine(s.graph, x, s.const("pre.weight", pre), s.const("pre.bias", s.take("pre.bias", (c,))))
+    wavenet = f"{s.prefix}enc.cond_layer.bias" in s.checkpoint
+    u = _wavenet(s.at("enc"), u, speaker, shape) if wavenet else encoder_stack(s.at("enc"), u, speaker, shape)
+    post = s.take("post.weight", (half, c, 1))[::order, :, 0].T
+    bias = s.take("post.bias", (half,))[::order]
+    return affine(s.graph, u, s.const("post.weight", post), s.const("post.bias", bias))
+
+
+def _wavenet(s: Scope, x: Value, speaker: Value, shape: StackShape) -> Value:
+    """Gated convolutions with skip sums; every convolution is weight-normed.
+
+    x ─ conv_i ─ + cond_i ─ tanh·sigmoid ─ 1x1 ─┬─ first half  ──> + x → next layer
+                                                 └─ second half ──> Σ   (the last layer feeds only Σ)
+    """
+    g, c = s.graph, shape.channels
+    layers = len(s.checkpoint.names(s.prefix.replace(".", r"\.") + r"in_layers\.\d+\.bias"))
+    wide = 2 * c * layers
+    weight = s.take_normed("cond_layer", (wide, shape.speaker, 1))[:, :, 0].T
+    bias = s.const("cond_layer.bias", s.take("cond_layer.bias", (wide,)))
+    condition = affine(g, speaker, s.const("cond_layer.weight", weight), bias)  # [2C·layers]
+    skips: list[Value] = []
+    for i in range(layers):
+        here = g.op("Add", _normed_conv(s, f"in_layers.{i}", x, 2 * c), columns(g, condition, 2 * c * i, 2 * c * (i + 1)))
+        gate = g.op("Mul", g.op("Tanh", columns(g, here, 0, c)), g.op("Sigmoid", columns(g, here, c, 2 * c)))
+        last = i == layers - 1
+        out = _normed_conv(s, f"res_skip_layers.{i}", gate, c if last else 2 * c)
+        skips.append(out if last else columns(g, out, c, 2 * c))
+        x = x if last else g.op("Add", x, columns(g, out, 0, c))
+    return g.op("Sum", *skips)
+
+
+def _normed_conv(s: Scope, name: str, x: Value, c_out: int) -> Value:
+    weight = s.take_normed(name, (c_out, None, None))
+    return conv(s.at(name), x, weight, s.take(f"{name}.bias", (c_out,)))
+
+
+def _reversed(s: Scope, z: Value, channels: int) -> Value:
+    order = s.graph.const(np.arange(channels - 1, -1, -1), s.prefix + "order")
+    return s.graph.op("Gather", z, order, axis=1)

@@ -1,0 +1,215 @@
+"""The main path: text → sentences → phonemes → BERT → encoder → flow → decoder → Audio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sokuon.audio import Audio, PhonemeTiming, SentenceTiming, join, silence, trailing_silence
+from sokuon.bert import Bert
+from sokuon.errors import OptionError, TextError, VoiceError
+from sokuon.noise import Noise, fresh_seed
+from sokuon.options import SynthesisOptions
+from sokuon.pauses import SHORTEST_S, predicted_pause
+from sokuon.pitch import reshape_pitch
+from sokuon.synthesizer import I64, Synthesizer, Utterance, durations
+from sokuon.text import FrontEnd, Phonemes, Sentence, with_given
+from sokuon.voice import Voice
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A loaded voice with the BERT that reads for it."""
+
+    voice: Voice
+    synthesizer: Synthesizer
+    bert: Bert
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sentence, read: what the encoder needs and what a person wrote."""
+
+    sentence: Sentence
+    phonemes: Phonemes
+    utterance: Utterance
+
+
+class Engine:
+    """Speaks. Thread-safe: one engine may serve many requests at once. Made by `sokuon.load`."""
+
+    def __init__(self, cast: Cast, name: str, front_end: FrontEnd) -> None:
+        self._cast = {name: cast}
+        self._front_end = front_end
+
+    @property
+    def voices(self) -> dict[str, Voice]:
+        """Loaded voices by name."""
+        return {name: cast.voice for name, cast in self._cast.items()}
+
+    def add(self, name: str, cast: Cast) -> None:
+        """Make another voice available under `name`."""
+        self._cast = {**self._cast, name: cast}
+
+    def speak(self, text: str, options: SynthesisOptions | None = None, **changes: object) -> Audio:
+        """All of `text` as one Audio. Keywords are the fields of SynthesisOptions."""
+        options = (options or SynthesisOptions()).changed(**changes)
+        audio = join(self._pieces(text, options), self._choose(options).voice.sample_rate)
+        return audio.normalized() if options.normalize else audio
+
+    def stream(self, text: str, options: SynthesisOptions | None = None, **changes: object) -> Iterator[Audio]:
+        """The same samples as `speak`, in pieces as soon as they are ready, from inside the first sentence on.
+
+        Timings of a piece count from its own beginning; a phoneme belongs to the piece in which it begins.
+        """
+        options = (options or SynthesisOptions()).changed(**changes)
+        self._choose(options)  # an unknown voice is an error now, not at the first piece
+        return self._pieces(text, options)
+
+    def profile(self, text: str, options: SynthesisOptions | None = None) -> dict[str, float]:
+        """Seconds spent in each stage (front_end, bert, encoder, flow, decoder) for `text`, without pauses."""
+        options = options or SynthesisOptions()
+        cast, spent = self._choose(options), dict.fromkeys(("front_end", "bert", "encoder", "flow", "decoder"), 0.0)
+        clock = _Clock(spent)
+        for sentence in clock.each("front_end", self._sentences(text, options)):
+            line = clock.call("bert", self._read, cast, sentence, options)
+            noise = Noise(options.seed or 0, line.phonemes)
+            encoded = clock.call("encoder", cast.synthesizer.encode, line.utterance, _duration_noise(line, noise, options))
+            frames = durations(encoded, options)
+            drawn = _frame_noise(frames, encoded.mean.shape[1], noise, options)
+            speaker = line.utterance.speaker
+            z = clock.call("flow", cast.synthesizer.latent, encoded, frames, drawn, speaker)
+            for _ in clock.each("decoder", cast.synthesizer.decode(z, speaker)):
+                pass
+        return spent
+
+    def _pieces(self, text: str, options: SynthesisOptions) -> Iterator[Audio]:
+        cast = self._choose(options)
+        options = replace(options, seed=fresh_seed()) if options.seed is None else options
+        before: Line | None = None
+        tail = np.zeros(0, np.float32)
+        for sentence in self._sentences(text, options):
+            line = self._read(cast, sentence, options)
+            if before is not None:
+                yield _gap(cast, before, line, tail, options)
+            before, heard = line, []
+            for piece in _spoken(cast, line, options):
+                heard.append(piece.samples)
+                yield piece
+            tail = np.concatenate(heard) if heard else tail
+
+    def _sentences(self, text: str, options: SynthesisOptions) -> Iterator[Sentence]:
+        sentences = self._front_end.sentences(text)
+        if options.phonemes is None and options.tones is None:
+            yield from sentences
+            return
+        one = list(sentences)
+        if len(one) != 1:
+            raise TextError(f"phonemes and tones can be given for one sentence, and the text has {len(one)}.")
+        yield replace(one[0], phonemes=with_given(one[0].phonemes, options.phonemes, options.tones))
+
+    def _read(self, cast: Cast, sentence: Sentence, options: SynthesisOptions) -> Line:
+        phonemes = sentence.phonemes
+        utterance = Utterance(
+            phonemes.slots(cast.voice.manifest.add_blank),
+            cast.bert.features(phonemes.text),
+            cast.voice.style(options.style, options.style_weight),
+            cast.voice.speaker(options.speaker),
+        )
+        return Line(sentence, phonemes, utterance)
+
+    def _choose(self, options: SynthesisOptions) -> Cast:
+        name = options.voice if options.voice is not None else next(iter(self._cast))
+        if name not in self._cast:
+            raise OptionError(f"no voice {name!r} is loaded; loaded are {', '.join(self._cast)}.")
+        return self._cast[name]
+
+
+def open_cast(voice: Path, bert: Bert, synthesizer: Synthesizer) -> Cast:
+    """Put a voice and a BERT together. Raises VoiceError if their widths differ."""
+    opened = Voice.open(voice)
+    if opened.manifest.bert_width != bert.hidden_size:
+        raise VoiceError(
+            f"voice {opened.manifest.name} was trained on a BERT of width {opened.manifest.bert_width}, "
+            f"the BERT given has width {bert.hidden_size}; give the one the voice was trained on."
+        )
+    return Cast(opened, synthesizer, bert)
+
+
+def _spoken(cast: Cast, line: Line, options: SynthesisOptions) -> Iterator[Audio]:
+    """One sentence in pieces."""
+    noise = Noise(options.seed or 0, line.phonemes)
+    speaker, synthesizer = line.utterance.speaker, cast.synthesizer
+    encoded = synthesizer.encode(line.utterance, _duration_noise(line, noise, options))
+    frames = durations(encoded, options)
+    z = synthesizer.latent(encoded, frames, _frame_noise(frames, encoded.mean.shape[1], noise, options), speaker)
+    pieces = synthesizer.decode(z, speaker)
+    if options.reshapes_pitch:  # WORLD needs the whole sentence
+        whole = np.concatenate(list(pieces))
+        pieces = iter([reshape_pitch(whole, cast.voice.sample_rate, options.pitch, options.intonation)])
+    yield from _timed(pieces, line, frames, cast.voice)
+
+
+def _timed(pieces: Iterator[np.ndarray], line: Line, frames: I64, voice: Voice) -> Iterator[Audio]:  # type: ignore[type-arg]
+    """Attach to each piece the phonemes that begin in it; the first carries the sentence."""
+    rate, hop = voice.sample_rate, voice.manifest.decoder.hop
+    starts = (np.cumsum(frames) - frames) * hop  # [T] samples
+    length = max(1, int(frames.sum())) * hop
+    position = 0
+    for samples in pieces:
+        here = np.flatnonzero((starts >= position) & (starts < position + len(samples)) & (frames > 0))
+        timings = tuple(
+            PhonemeTiming(line.utterance.slots.symbols[t], (starts[t] - position) / rate, frames[t] * hop / rate)
+            for t in here
+        )
+        whole = (SentenceTiming(line.sentence.source, 0.0, length / rate),) if position == 0 else ()
+        yield Audio(samples, rate, timings, whole)
+        position += len(samples)
+
+
+def _gap(cast: Cast, before: Line, after: Line, tail: np.ndarray, options: SynthesisOptions) -> Audio:  # type: ignore[type-arg]
+    """Silence between two sentences: what is wanted less what the first already ends with."""
+    rate = cast.voice.sample_rate
+    wanted = before.sentence.pause_after_s if before.sentence.pause_after_s is not None else options.pause
+    if wanted is None:
+        pair = (before.phonemes, before.utterance), (after.phonemes, after.utterance)
+        frames = predicted_pause(cast.synthesizer, *pair, options)
+        wanted = max(frames * cast.voice.manifest.decoder.hop / rate, SHORTEST_S)
+    return Audio(silence(wanted - trailing_silence(tail, rate), rate), rate)
+
+
+def _duration_noise(line: Line, noise: Noise, options: SynthesisOptions) -> np.ndarray:  # type: ignore[type-arg]
+    return noise.draw(2, len(line.utterance.slots.ids), options.noise_w)
+
+
+def _frame_noise(frames: I64, channels: int, noise: Noise, options: SynthesisOptions) -> np.ndarray:  # type: ignore[type-arg]
+    return noise.draw(max(1, int(frames.sum())), channels, options.noise)
+
+
+class _Clock:
+    """Adds the time of calls and of iterator steps to named stages."""
+
+    def __init__(self, spent: dict[str, float]) -> None:
+        self._spent = spent
+
+    def call(self, stage, function, *args):  # type: ignore[no-untyped-def]
+        begin = time.perf_counter()
+        result = function(*args)
+        self._spent[stage] += time.perf_counter() - begin
+        return result
+
+    def each(self, stage, items):  # type: ignore[no-untyped-def]
+        iterator = iter(items)
+        while True:
+            begin = time.perf_counter()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self._spent[stage] += time.perf_counter() - begin
+            yield item

@@ -1,0 +1,40 @@
+"""Writing a folder as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sokuon.errors import VoiceError
+
+
+@contextmanager
+def replacing_folder(target: Path, marker: str) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its place if the block ends well, and vanishes if not.
+
+    An existing `target` is replaced only if it holds the file `marker`, i.e. if we wrote it; else VoiceError.
+    """
+    if target.exists() and not (target / marker).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise VoiceError(f"{target} exists and is not a converted folder; choose another place or remove it first.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    try:
+        yield work
+        work.chmod(0o755)
+        _swap(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _swap(work: Path, target: Path) -> None:
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+        os.replace(target, old / "was")
+        os.replace(work, target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(work, target)

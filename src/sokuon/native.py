@@ -1,0 +1,226 @@
+"""The native decoder: `native/` (C++) through ctypes, which releases the GIL while it runs.
+
+The library is optional. `available()` says whether it can be used and why; without it the decoder graph on ONNX Runtime
+does the same work. Nothing is loaded at import time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sokuon.decoder_config import DecoderConfig
+from sokuon.errors import SokuonError, WeightError
+
+F32 = npt.NDArray[np.float32]
+
+ABI_VERSION = 1
+SLICE_FRAMES = 160  # per thread and call; between calls Python handles signals
+ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
+LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
+
+
+class NativeError(SokuonError, RuntimeError):
+    """The native decoder is missing, does not fit this machine, or ran out of memory."""
+
+
+class _Config(ctypes.Structure):
+    _fields_ = (
+        ("latent_channels", ctypes.c_int32),
+        ("speaker_channels", ctypes.c_int32),
+        ("initial_channels", ctypes.c_int32),
+        ("stages", ctypes.c_int32),
+        ("upsample_rates", ctypes.POINTER(ctypes.c_int32)),
+        ("upsample_kernels", ctypes.POINTER(ctypes.c_int32)),
+        ("resblock", ctypes.c_int32),
+        ("branches", ctypes.c_int32),
+        ("branch_kernels", ctypes.POINTER(ctypes.c_int32)),
+        ("dilation_counts", ctypes.POINTER(ctypes.c_int32)),
+        ("dilations", ctypes.POINTER(ctypes.c_int32)),
+    )
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("size", ctypes.c_int64))
+
+
+_RUN_ARGUMENTS = (
+    ctypes.c_void_p,  # decoder
+    ctypes.c_void_p,  # z [C, F]
+    ctypes.c_int64,  # F
+    ctypes.c_void_p,  # g [G]
+    ctypes.c_int64,  # first frame
+    ctypes.c_int64,  # frames
+)
+_SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
+    "sk_abi_version": (ctypes.c_int32, ()),
+    "sk_isa": (ctypes.c_char_p, ()),
+    "sk_isas": (ctypes.c_char_p, ()),
+    "sk_decoder_create": (
+        ctypes.c_void_p,
+        (
+            ctypes.POINTER(_Config),
+            ctypes.POINTER(_Tensor),
+            ctypes.c_int64,
+            ctypes.c_char_p,
+            ctypes.c_char_p,
+            ctypes.c_int64,
+        ),
+    ),
+    "sk_decoder_destroy": (None, (ctypes.c_void_p,)),
+    "sk_decoder_weight_bytes": (ctypes.c_int64, (ctypes.c_void_p,)),
+    "sk_decoder_run": (ctypes.c_int32, (*_RUN_ARGUMENTS, ctypes.c_int32, ctypes.c_void_p)),
+    "sk_decoder_profile": (ctypes.c_int32, (*_RUN_ARGUMENTS, ctypes.c_void_p, ctypes.c_void_p)),
+}
+
+
+def available() -> tuple[bool, str]:
+    """(usable, instruction set) or (False, why not). Loads the library on the first call; never raises."""
+    try:
+        return True, str(_library().sk_isa().decode())
+    except (NativeError, OSError, AttributeError) as problem:
+        return False, str(problem)
+
+
+def isas() -> tuple[str, ...]:
+    """Instruction sets that this machine can run, best first."""
+    return tuple(_library().sk_isas().decode().split(","))
+
+
+class NativeDecoder:
+    """A HiFi-GAN decoder with its weights packed for this machine.
+
+    Immutable after construction: any number of threads may use it at once. `tensors` are the plain FP32 tensors of the
+    checkpoint, weight norm folded, without the "dec." prefix; they are not needed afterwards.
+    """
+
+    def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32]) -> None:
+        self.config = config
+        self._handle: int | None = None
+        self._library = _library()
+        error = ctypes.create_string_buffer(256)
+        arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
+        table = (_Tensor * len(arrays))(*(_Tensor(n.encode(), a.ctypes.data, a.size) for n, a in arrays.items()))
+        isa = os.environ.get(ISA_VARIABLE, "").encode()
+        shape = _c_config(config)
+        self._handle = self._library.sk_decoder_create(shape, table, len(arrays), isa, error, len(error))
+        if not self._handle:
+            raise WeightError(f"The native decoder cannot take these weights: {error.value.decode()}.")
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._library.sk_decoder_destroy(self._handle)
+            self._handle = None
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the packed weights."""
+        return int(self._library.sk_decoder_weight_bytes(self._handle))
+
+    def decode(self, z: F32, g: F32, threads: int) -> F32:
+        """z [C, F], g [G] -> samples [hop * F] in [-1, 1]."""
+        z, g = self._checked(z, g)
+        frames = z.shape[1]
+        samples = np.empty(frames * self.config.hop, np.float32)
+        step = SLICE_FRAMES * max(threads, 1)
+        for first in range(0, frames, step):
+            self._run(z, g, slice(first, min(first + step, frames)), threads, samples[first * self.config.hop :])
+        return samples
+
+    def stream(self, z: F32, g: F32, threads: int, chunks: Iterable[int]) -> Iterator[F32]:
+        """Yield the samples of `decode` piece by piece; `chunks` are sizes in frames, what they leave comes last."""
+        z, g = self._checked(z, g)
+        frames, first = z.shape[1], 0
+        for size in chunks:
+            if first >= frames:
+                return
+            part = slice(first, min(first + max(size, 1), frames))
+            yield self._part(z, g, part, threads)
+            first = part.stop
+        if first < frames:
+            yield self._part(z, g, slice(first, frames), threads)
+
+    def profile(self, z: F32, g: F32) -> dict[str, float]:
+        """CPU seconds of each part of one single-threaded decoding."""
+        z, g = self._checked(z, g)
+        stages = len(self.config.upsample_rates)
+        names = ["conv_pre", *(f"{part}.{i}" for i in range(stages) for part in ("ups", "resblocks")), "conv_post"]
+        seconds = np.zeros(len(names))
+        samples = np.empty(z.shape[1] * self.config.hop, np.float32)
+        arguments = (z.ctypes.data, z.shape[1], g.ctypes.data, 0, z.shape[1], samples.ctypes.data, seconds.ctypes.data)
+        if self._library.sk_decoder_profile(self._handle, *arguments) != 0:
+            raise NativeError("The native decoder ran out of memory.")
+        return dict(zip(names, seconds.tolist(), strict=True))
+
+    def _part(self, z: F32, g: F32, part: slice, threads: int) -> F32:
+        hop, step = self.config.hop, SLICE_FRAMES * max(threads, 1)
+        samples = np.empty((part.stop - part.start) * hop, np.float32)
+        for first in range(part.start, part.stop, step):
+            piece = slice(first, min(first + step, part.stop))
+            self._run(z, g, piece, threads, samples[(first - part.start) * hop :])
+        return samples
+
+    def _run(self, z: F32, g: F32, part: slice, threads: int, out: F32) -> None:
+        """Decode the frames of `part` into the head of `out`."""
+        count = part.stop - part.start
+        arguments = (z.ctypes.data, z.shape[1], g.ctypes.data, part.start, count, threads, out.ctypes.data)
+        if self._library.sk_decoder_run(self._handle, *arguments) != 0:
+            raise NativeError("The native decoder ran out of memory.")
+
+    def _checked(self, z: F32, g: F32) -> tuple[F32, F32]:
+        z, g = np.ascontiguousarray(z, np.float32), np.ascontiguousarray(g, np.float32)
+        if z.ndim != 2 or z.shape[0] != self.config.latent_channels:
+            raise ValueError(f"z has shape {z.shape}, expected ({self.config.latent_channels}, frames)")
+        if g.shape != (self.config.speaker_channels,):
+            raise ValueError(f"g has shape {g.shape}, expected ({self.config.speaker_channels},)")
+        return z, g
+
+
+def _c_config(config: DecoderConfig) -> _Config:
+    counts = [len(dilations) for dilations in config.resblock_dilations]
+    return _Config(
+        config.latent_channels,
+        config.speaker_channels,
+        config.initial_channels,
+        len(config.upsample_rates),
+        _int_array(config.upsample_rates),
+        _int_array(config.upsample_kernels),
+        config.resblock,
+        len(config.resblock_kernels),
+        _int_array(config.resblock_kernels),
+        _int_array(counts),
+        _int_array([d for dilations in config.resblock_dilations for d in dilations]),
+    )
+
+
+def _int_array(values: Iterable[int]) -> ctypes.Array[ctypes.c_int32]:
+    items = tuple(values)
+    return (ctypes.c_int32 * len(items))(*items)
+
+
+def _library_file() -> Path:
+    name = {"win32": "sokuon.dll", "darwin": "libsokuon.dylib"}.get(sys.platform, "libsokuon.so")
+    default = Path(__file__).parent / "_native" / name
+    return Path(os.environ.get(LIBRARY_VARIABLE) or default)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """Load the library and declare its functions; a missing or foreign file is a NativeError."""
+    file = _library_file()
+    if not file.exists():
+        raise NativeError("this installation has no native decoder (it was built without a C++ compiler)")
+    library = ctypes.CDLL(str(file))
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    if library.sk_abi_version() != ABI_VERSION:
+        raise NativeError(f"{file} has interface version {library.sk_abi_version()}, expected {ABI_VERSION}")
+    return library

@@ -1,0 +1,82 @@
+"""How to speak: one frozen value with ranges and units, checked in one place, carried from the face to the graphs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sokuon.errors import OptionError
+
+_RANGES = {
+    "style_weight": (-20.0, 20.0),
+    "speed": (0.1, 10.0),
+    "sdp_ratio": (0.0, 1.0),
+    "noise": (0.0, 2.0),
+    "noise_w": (0.0, 2.0),
+    "pitch": (0.25, 4.0),
+    "intonation": (0.0, 4.0),
+    "pause": (0.0, 60.0),
+}
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """Everything that changes how a text sounds. Raises OptionError for a value out of its range."""
+
+    voice: str | None = None
+    """Name of a loaded voice; None is the first."""
+    speaker: str | int | None = None
+    """Speaker of the voice, by name or number; None is the first."""
+    style: str | None = None
+    """Style of the voice by name; None is its neutral style."""
+    style_weight: float = 1.0
+    """0 is neutral, 1 the style as recorded, more exaggerates it (-20…20)."""
+    speed: float = 1.0
+    """2.0 is twice as fast (0.1…10)."""
+    sdp_ratio: float = 0.2
+    """Share of the stochastic duration predictor: 0 is even, 1 is lively rhythm (0…1)."""
+    noise: float = 0.6
+    """Temperature of the sound (0…2)."""
+    noise_w: float = 0.8
+    """Temperature of the stochastic durations (0…2)."""
+    pitch: float = 1.0
+    """Factor on the mean pitch, by WORLD (0.25…4). Needs the extra `sokuon[pitch]` unless 1."""
+    intonation: float = 1.0
+    """Factor on the pitch's movement around its mean, by WORLD (0…4). Needs `sokuon[pitch]` unless 1."""
+    pause: float | None = None
+    """Seconds of silence between sentences (0…60); None predicts each from the voice."""
+    seed: int | None = 0
+    """The same seed gives the same samples; None draws a new one for each call."""
+    phonemes: Sequence[str] | None = None
+    """Phonemes to speak instead of the text's own, outer "_" included; the text must be one sentence."""
+    tones: Sequence[int] | None = None
+    """A level, 0 or 1, for each phoneme; the text must be one sentence."""
+    normalize: bool = False
+    """Scale the loudest sample to full scale (`speak` only)."""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is None and name == "pause":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise OptionError(f"{name} is {value!r}; it must be a number from {low:g} to {high:g}.")
+            if not low <= value <= high:
+                raise OptionError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}.")
+        if self.seed is not None and (not isinstance(self.seed, int) or self.seed < 0):
+            raise OptionError(f"seed is {self.seed!r}; it must be a whole number from 0 up, or None.")
+
+    @property
+    def reshapes_pitch(self) -> bool:
+        """True where WORLD has work to do."""
+        return self.pitch != 1.0 or self.intonation != 1.0
+
+    def changed(self, **changes: Any) -> SynthesisOptions:
+        """A copy with some fields changed; unknown names raise OptionError."""
+        unknown = sorted(set(changes) - set(self.__dataclass_fields__))
+        if unknown:
+            known = ", ".join(self.__dataclass_fields__)
+            raise OptionError(f"there is no option {unknown[0]!r}; the options are {known}.")
+        return replace(self, **changes)

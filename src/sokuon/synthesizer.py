@@ -1,0 +1,138 @@
+"""The voice's three graphs as functions: encode, durations, latent frames, samples.
+
+Letters: T phone slots, F frames, C latent channels, S characters + 2, B BERT width, G speaker width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sokuon.contracts import DECODER, ENCODER, FLOW
+from sokuon.decoder_config import DecoderConfig
+from sokuon.options import SynthesisOptions
+from sokuon.session import Session
+from sokuon.tensors import F32, TensorFile
+from sokuon.text import Slots
+from sokuon.voice import Voice
+
+I64 = npt.NDArray[np.int64]
+_FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop: the first sound leaves early
+_GROWTH = 2  # each chunk twice as long as the one before: the margin is paid ever more rarely
+_LARGEST_CHUNK_FRAMES = 384
+_MOST_FRAMES_PER_SLOT = 2000  # 23 s: only a damaged voice gets here, and it must not eat all memory
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What the encoder reads for one sentence: slots, BERT rows [S, B], style [256], speaker [G]."""
+
+    slots: Slots
+    features: F32
+    style: F32
+    speaker: F32
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Prior `mean` and `log_std` [T, C]; `log_duration` and `log_duration_sampled` [T], log frames."""
+
+    mean: F32
+    log_std: F32
+    log_duration: F32
+    log_duration_sampled: F32
+
+
+class Decoder(Protocol):
+    """z [F, C], speaker [G] → samples; pieces of the frames asked for, which joined equal decoding at once."""
+
+    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]: ...
+
+
+class Synthesizer:
+    """One voice, ready to speak. Thread-safe."""
+
+    def __init__(self, voice: Voice, threads: int, decoder: Decoder) -> None:
+        self._encoder = Session(voice.folder / "encoder.onnx", ENCODER, threads)
+        self._flow = Session(voice.folder / "flow.onnx", FLOW, threads)
+        self._decoder = decoder
+
+    def encode(self, utterance: Utterance, duration_noise: F32) -> Encoded:
+        """Run the encoder; `duration_noise` [2, T] is already scaled by noise_w."""
+        slots = utterance.slots
+        characters = np.repeat(np.arange(len(slots.counts)), slots.counts)  # [T]
+        outputs = self._encoder.run(
+            phones=slots.ids,
+            tones=slots.tones,
+            languages=slots.languages,
+            characters=characters,
+            bert=utterance.features,
+            style=utterance.style,
+            speaker=utterance.speaker,
+            duration_noise=duration_noise,
+        )
+        return Encoded(*outputs)
+
+    def latent(self, encoded: Encoded, frames: I64, noise: F32, speaker: F32) -> F32:
+        """Expand the prior over `frames` [T], add `noise` [F, C] (scaled), run the flow: z [F, C]."""
+        mean = _expand(encoded.mean, frames)
+        z_prior = mean + noise * np.exp(_expand(encoded.log_std, frames))
+        return self._flow.run(z_prior=z_prior, speaker=speaker)[0]
+
+    def decode(self, z: F32, speaker: F32, chunks: Sequence[int] | None = None) -> Iterator[F32]:
+        """Samples of z [F, C] in pieces of `chunks` frames (default: one small piece, then growing ones)."""
+        yield from self._decoder.stream(z, speaker, chunks or growing_chunks(len(z)))
+
+
+def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
+    """Whole frames per slot [T]: ceil(exp(mixed log durations) / speed) (spec model-synthesizer section 6)."""
+    ratio = np.float32(options.sdp_ratio)
+    log_frames = ratio * encoded.log_duration_sampled + (1 - ratio) * encoded.log_duration
+    frames = np.ceil(np.exp(np.minimum(log_frames, 20.0)) * np.float32(1.0 / options.speed))
+    return np.clip(frames, 0, _MOST_FRAMES_PER_SLOT).astype(np.int64)
+
+
+def growing_chunks(frames: int) -> list[int]:
+    """Chunk sizes that sum to `frames`: small first, doubling up to a bound."""
+    sizes: list[int] = []
+    size = _FIRST_CHUNK_FRAMES
+    while frames > 0:
+        sizes.append(min(size, frames))
+        frames -= sizes[-1]
+        size = min(size * _GROWTH, _LARGEST_CHUNK_FRAMES)
+    return sizes
+
+
+class OnnxDecoder:
+    """`decoder.onnx`, chunk by chunk with the exact margin on either side, so memory does not grow with length."""
+
+    def __init__(self, folder: Path, config: DecoderConfig, threads: int) -> None:
+        self._session = Session(folder / "decoder.onnx", DECODER, threads)
+        self._config = config
+
+    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
+        """See Decoder."""
+        begin, margin, hop = 0, self._config.margin, self._config.hop
+        for size in chunks:
+            left, end = max(0, begin - margin), begin + size
+            audio = self._session.run(z=z[left : end + margin], speaker=speaker)[0]
+            yield audio[(begin - left) * hop : (end - left) * hop]
+            begin = end
+
+
+def decoder_tensors(folder: Path) -> dict[str, F32]:
+    """The folded decoder tensors of a converted voice, mapped from the file that decoder.onnx reads too."""
+    prefix = "dec."
+    tensors = TensorFile(folder / "decoder.weights")
+    return {name.removeprefix(prefix): tensors[name] for name in tensors}
+
+
+def _expand(rows: F32, frames: I64) -> F32:
+    """Repeat row t `frames[t]` times: [T, C] → [F, C]; one row of zeros where nothing lasts."""
+    expanded = np.repeat(rows, frames, axis=0)
+    return expanded if len(expanded) else np.zeros((1, rows.shape[1]), np.float32)
