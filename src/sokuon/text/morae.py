@@ -17,6 +17,11 @@ def split_morae(kana: str) -> list[str]:
     return _MORA.findall(kana)
 
 
+def count_morae(kana: str) -> int:
+    """Morae in a katakana reading; a long mark is one."""
+    return len(split_morae(kana))
+
+
 def is_punctuation(text: str) -> bool:
     """True if the text is not empty and holds only the seven spoken punctuation marks."""
     return bool(text) and all(char in PUNCTUATION for char in text)

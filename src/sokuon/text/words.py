@@ -14,6 +14,20 @@ from sokuon.text.tables import PAD
 _SILENT = frozenset(["、", "？", "！", "", "*"])  # what OpenJTalk gives for punctuation and what it cannot read
 _DEVOICED = "’"
 
+FORCED = "\ue000"
+"""Stands in normalised text for a word whose reading is given, not analysed (a private-use character)."""
+
+
+@dataclass(frozen=True)
+class Forced:
+    """A word with a given reading."""
+
+    surface: str
+    reading: str
+    """Katakana as pronounced."""
+    accent: int
+    """The pitch falls after this mora; 0 is flat."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -52,17 +66,18 @@ class Word:
 
 
 def words_of(nodes: Sequence[Node]) -> tuple[Word, ...]:
-    """Words with their readings; nothing is dropped but words without any character the voices know."""
-    words = [Word(fold(node.surface), _reading(node), node.accent, not node.chained) for node in nodes]
+    """Words with their readings; only what has neither a character the voices know nor a reading is dropped."""
+    words = [_word(node) for node in nodes]
     return tuple(word for word in words if word.surface)
 
 
-def _reading(node: Node) -> str:
+def _word(node: Node) -> Word:
     surface = fold(node.surface)
     reading = node.pron.replace(_DEVOICED, "")
     if reading in _SILENT:
-        return surface if is_punctuation(surface) else "'" * len(surface)
-    return reading
+        reading = surface if is_punctuation(surface) else "'" * len(surface)
+    # A readable word in characters the voices do not know (𩸽) is written as its reading.
+    return Word(surface or reading, reading, node.accent, not node.chained)
 
 
 def phonemes_of(analysis: Analysis) -> Phonemes:
