@@ -1,0 +1,24 @@
+// Which scheme a convolution uses: a table from measurements (native/README.md), not a model.
+#pragma once
+
+#include "toom_cook.h"
+
+namespace sk {
+
+struct Choice {
+    Outer outer;
+    Inner inner;
+};
+
+inline Choice choose(int inputs, int outputs, int taps) {
+    const int channels = inputs < outputs ? inputs : outputs;
+    if (taps == 1 || channels <= 8) return {Outer::direct, Inner::none};
+    if (taps <= 3) return {channels <= 32 ? Outer::direct : Outer::f43, Inner::none};
+    const int groups = (taps + 3) / 4;
+    if (channels <= 32) return {Outer::f44, Inner::none};
+    if (groups == 2) return {Outer::f44, Inner::f32};
+    if (groups == 3) return {Outer::f44, Inner::f23};
+    return {Outer::f44, Inner::none};
+}
+
+}  // namespace sk

@@ -1,0 +1,230 @@
+#include "decoder.h"
+
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <new>
+
+#include "pool.h"
+
+namespace sk {
+
+namespace {
+
+constexpr float slope = 0.1f;        // leaky ReLU of the network
+constexpr float last_slope = 0.01f;  // before conv_post
+constexpr std::int64_t tile_bytes = 1500 << 10;  // working set of a tile: most of a 2 MB second-level cache
+constexpr std::int64_t most_chunk = 160;         // frames a thread decodes at once: bounds its memory
+constexpr std::int64_t least_chunk = 12;         // below this the margins cost more than a second thread gains
+
+// Samples per tile of a stage: two activations, the transform's planes and one inner plane pair, 5.25 rows in all.
+std::int64_t tile_length(const Stage& stage) {
+    return std::max<std::int64_t>(tile_bytes / (stage.stride * 4 * 21 / 4), 256);
+}
+
+std::int64_t even_tile(std::int64_t length, std::int64_t most) {
+    return ceil_div(length, std::max<std::int64_t>(ceil_div(length, most), 1));
+}
+
+double thread_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+// Adds the CPU time between marks to consecutive slots; does nothing without slots.
+class Profile {
+  public:
+    explicit Profile(double* slots) : slot_(slots), last_(slots ? thread_seconds() : 0.0) {}
+    void mark() {
+        if (!slot_) return;
+        const double now = thread_seconds();
+        *slot_++ += now - last_;
+        last_ = now;
+    }
+
+  private:
+    double* slot_;
+    double last_;
+};
+
+// One chunk on one thread.
+class Chunk {
+  public:
+    Chunk(const Model& model, const Input& input, Workspace& space) : model_(model), input_(input), space_(space) {}
+
+    void decode(Range frames, float* out, Profile profile) {
+        const Ranges ranges = required(model_, frames, input_.frames);
+        Signal x = precondition(ranges);
+        profile.mark();
+        for (int i = 0; i < model_.shape.stages(); ++i) {
+            const Stage& stage = model_.stages[i];
+            const Signal up = upsample(stage, x, ranges.upsampled[i]);
+            profile.mark();
+            x = resblocks(stage, up, ranges.stage[i], length_after(i));
+            profile.mark();
+        }
+        model_.kernels->finish(x, model_.post.data(), model_.post_taps, last_slope, ranges.out.lo, ranges.out.hi, out);
+        profile.mark();
+    }
+
+  private:
+    std::int64_t length_after(int stage) const {
+        std::int64_t length = input_.frames;
+        for (int i = 0; i <= stage; ++i) length *= model_.stages[i].rate;
+        return length;
+    }
+
+    // z [latent][frames] -> rows of frames -> conv_pre + speaker bias.
+    Signal precondition(const Ranges& ranges) {
+        const std::int64_t stride = round_up(model_.shape.latent, model_.kernels->width);
+        const Signal z{space_.latent.data(), ranges.latent.lo, ranges.latent.size(), stride};
+        for (std::int64_t t = ranges.latent.lo; t < ranges.latent.hi; ++t)
+            for (int c = 0; c < model_.shape.latent; ++c) z.row(t)[c] = input_.z[c * input_.frames + t];
+        const Signal x{space_.even.data(), ranges.pre.lo, ranges.pre.size(), model_.pre.view.padded_outputs};
+        Conv conv = model_.pre.view;
+        conv.bias = speaker_bias();
+        model_.kernels->convolve(conv, {z, x, nullptr, false, 1.0f, ranges.pre.lo, ranges.pre.hi, space_.scratch.data()});
+        return x;
+    }
+
+    // conv_pre's bias + cond(g), in double: the sum over g is long and done once.
+    const float* speaker_bias() {
+        const Shape& shape = model_.shape;
+        for (int o = 0; o < shape.initial; ++o) {
+            double sum = model_.pre.view.bias[o];
+            if (shape.speaker > 0) sum += model_.speaker_bias[o];
+            const float* weight = model_.speaker_weight.data() + std::int64_t{o} * shape.speaker;
+            for (int c = 0; c < shape.speaker; ++c) sum += static_cast<double>(weight[c]) * input_.g[c];
+            space_.bias.data()[o] = static_cast<float>(sum);
+        }
+        return space_.bias.data();
+    }
+
+    Signal upsample(const Stage& stage, const Signal& x, Range range) {
+        const Signal up{space_.odd.data(), range.lo, range.size(), stage.stride};
+        model_.kernels->upsample(stage.up.view,
+                                 {x, up, nullptr, false, slope, range.lo, range.hi, space_.scratch.data()});
+        return up;
+    }
+
+    // Sum over the resblocks; their mean is in the weights of the next layer.
+    Signal resblocks(const Stage& stage, const Signal& x, Range range, std::int64_t length) {
+        const Signal sum{space_.even.data(), range.lo, range.size(), stage.stride};
+        const std::int64_t tile = even_tile(range.size(), tile_length(stage));
+        for (std::size_t j = 0; j < stage.chains.size(); ++j)
+            for (std::int64_t lo = range.lo; lo < range.hi; lo += tile)
+                chain(stage.chains[j], x, sum, {lo, std::min(lo + tile, range.hi)}, length, j > 0);
+        return sum;
+    }
+
+    // One resblock over a tile. Every convolution computes what the later ones need of it beyond the tile.
+    void chain(const Chain& chain, const Signal& x, const Signal& sum, Range tile, std::int64_t length, bool accumulate) {
+        const bool pairs = model_.shape.resblock == 1;
+        Signal current = x;
+        Signal inner{};
+        std::int64_t reach = chain.reach;
+        for (std::size_t m = 0; m < chain.convs.size(); ++m) {
+            const Conv& conv = chain.convs[m].view;
+            reach -= conv.pad;
+            const Range range{std::max<std::int64_t>(tile.lo - reach, 0), std::min(tile.hi + reach, length)};
+            const bool first_of_pair = pairs && m % 2 == 0, last = m + 1 == chain.convs.size();
+            // Pairs: the first goes to tile 1, the second back to tile 0. Single ones alternate.
+            const int slot = pairs ? first_of_pair : m % 2;
+            const Signal out = last ? sum : Signal{space_.tile[slot].data(), range.lo, range.size(), x.stride};
+            const Signal& in = pairs && !first_of_pair ? inner : current;
+            model_.kernels->convolve(conv, {in, out, first_of_pair ? nullptr : &current, last && accumulate, slope,
+                                            range.lo, range.hi, space_.scratch.data()});
+            (first_of_pair ? inner : current) = out;
+        }
+    }
+
+    const Model& model_;
+    const Input& input_;
+    Workspace& space_;
+};
+
+}  // namespace
+
+Workspace::Workspace(const Model& model, std::int64_t most_frames) : frames(most_frames) {
+    constexpr std::int64_t far = std::int64_t{1} << 32;  // away from both ends nothing is clipped
+    const Ranges ranges = required(model, {far, far + frames}, 2 * far + frames);
+    const int width = model.kernels->width;
+    latent = Buffer(ranges.latent.size() * round_up(model.shape.latent, width));
+    bias = Buffer(model.pre.view.padded_outputs);
+    std::int64_t rows = ranges.pre.size(), even_size = rows * model.pre.view.padded_outputs, odd_size = 0, tile_size = 0;
+    std::int64_t scratch_size = conv_scratch(model.pre.view, rows, width);
+    for (int i = 0; i < model.shape.stages(); ++i) {
+        const Stage& stage = model.stages[i];
+        const std::int64_t most = std::min(ranges.stage[i].size(), tile_length(stage)) + 2 * stage.reach;
+        scratch_size = std::max(scratch_size, upsample_scratch(stage.up.view, rows + 2, width));
+        for (const Chain& chain : stage.chains)
+            for (const PackedConv& conv : chain.convs)
+                scratch_size = std::max(scratch_size, conv_scratch(conv.view, most, width));
+        odd_size = std::max(odd_size, ranges.upsampled[i].size() * stage.stride);
+        even_size = std::max(even_size, ranges.stage[i].size() * stage.stride);
+        tile_size = std::max(tile_size, most * stage.stride);
+        rows = ranges.stage[i].size();
+    }
+    even = Buffer(even_size);
+    odd = Buffer(odd_size);
+    for (Buffer& buffer : tile) buffer = Buffer(tile_size);
+    scratch = Buffer(scratch_size);
+}
+
+Decoder::Decoder(Model model) : model_(std::move(model)) {}
+
+std::unique_ptr<Workspace> Decoder::borrow(std::int64_t frames) const {
+    {
+        const std::lock_guard lock(mutex_);
+        for (auto& idle : idle_)
+            if (idle->frames >= frames) {
+                std::swap(idle, idle_.back());
+                auto workspace = std::move(idle_.back());
+                idle_.pop_back();
+                return workspace;
+            }
+    }
+    return std::make_unique<Workspace>(model_, frames);
+}
+
+void Decoder::give_back(std::unique_ptr<Workspace> workspace) const {
+    const std::lock_guard lock(mutex_);
+    if (idle_.size() < static_cast<std::size_t>(usable_cpus())) {
+        idle_.push_back(std::move(workspace));
+        return;
+    }
+    for (auto& idle : idle_)  // keep the largest ones
+        if (idle->frames < workspace->frames) return std::swap(idle, workspace);
+}
+
+void Decoder::run(const Input& input, Range frames, int threads, float* out) const {
+    threads = std::max(threads, 1);
+    const std::int64_t most = std::min(most_chunk, std::max(ceil_div(frames.size(), threads), least_chunk));
+    const std::int64_t chunks = ceil_div(frames.size(), most), size = ceil_div(frames.size(), std::max<std::int64_t>(chunks, 1));
+    std::atomic<bool> failed = false;
+    run_tasks(static_cast<int>(chunks), threads, [&](int i) {
+        try {
+            const Range part{frames.lo + i * size, std::min(frames.lo + (i + 1) * size, frames.hi)};
+            if (part.size() <= 0) return;
+            auto workspace = borrow(size);
+            float* to = out + (part.lo - frames.lo) * model_.shape.hop();
+            Chunk(model_, input, *workspace).decode(part, to, Profile(nullptr));
+            give_back(std::move(workspace));
+        } catch (const std::bad_alloc&) {
+            failed = true;
+        }
+    });
+    if (failed) throw std::bad_alloc();
+}
+
+void Decoder::profile(const Input& input, Range frames, float* out, double* seconds) const {
+    for (std::int64_t lo = frames.lo; lo < frames.hi; lo += most_chunk) {
+        const Range part{lo, std::min(lo + most_chunk, frames.hi)};
+        auto workspace = borrow(most_chunk);
+        Chunk(model_, input, *workspace).decode(part, out + (lo - frames.lo) * model_.shape.hop(), Profile(seconds));
+        give_back(std::move(workspace));
+    }
+}
+
+}  // namespace sk

@@ -1,0 +1,104 @@
+// What the decoder asks of a set of kernels. Each instruction set provides one `Kernels` table (see kernels/).
+//
+// Signals are channels-last: a row is one time step, `stride` floats long (channels padded to the vector width; the
+// padding holds zeros). Rows outside [first, first + count) read as zero.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "toom_cook.h"
+
+// Inlined always: this header is compiled for several instruction sets, and the linker keeps one copy of what is not.
+#define SK_HEADER inline __attribute__((always_inline))
+
+namespace sk {
+
+struct Signal {
+    float* data;
+    std::int64_t first;
+    std::int64_t count;
+    std::int64_t stride;
+
+    SK_HEADER float* row(std::int64_t t) const { return data + (t - first) * stride; }
+    SK_HEADER bool has(std::int64_t t) const { return t >= first && t < first + count; }
+};
+
+// A convolution whose weights are packed for one instruction set: y[t] = bias + sum_k W_k x[t + d k - pad].
+struct Conv {
+    int inputs;
+    int outputs;
+    int padded_outputs;
+    int taps;
+    int dilation;
+    int pad;
+    Outer outer;
+    Inner inner;
+    int groups;  // ceil(taps / outer taps)
+    const float* weights;
+    const float* bias;  // [padded_outputs]
+};
+
+// A transposed convolution as `rate` ordinary ones: phase p gives outputs t * rate + p from taps x[t + shift - q].
+struct Phase {
+    int taps;
+    int shift;
+    const float* weights;
+};
+struct Upsampling {
+    int inputs;
+    int outputs;
+    int padded_outputs;
+    int rate;
+    const Phase* phases;  // [rate]
+    const float* bias;
+};
+
+// One call of a convolution: out[lo, hi) = [out +] [residual +] conv(leaky(in, slope)).
+struct ConvCall {
+    Signal in;
+    Signal out;
+    const Signal* residual;  // may be null; may be the same memory as out
+    bool accumulate;
+    float slope;
+    std::int64_t lo;
+    std::int64_t hi;
+    float* scratch;
+};
+
+// How a Toom-Cook convolution cuts `length` outputs: `dilation` residue classes of `tiles_in` input tiles each, of which
+// the first tiles are outputs; `super` inner tiles per class.
+struct Tiling {
+    std::int64_t tiles;     // output tiles per class
+    std::int64_t tiles_in;  // input tiles per class
+    std::int64_t super;     // inner tiles per class
+    std::int64_t plane;     // floats of one point's plane
+    std::int64_t row;       // floats of one row of a plane
+    std::int64_t wide;      // floats of one inner plane
+};
+
+struct Kernels {
+    const char* name;
+    int width;    // floats per vector
+    int columns;  // output channels of one register block
+    void (*convolve)(const Conv&, const ConvCall&);
+    void (*upsample)(const Upsampling&, const ConvCall&);
+    // out[t] = tanh(sum_k w[k] . leaky(in[t + k - pad])), weights [taps][stride]
+    void (*finish)(const Signal& in, const float* weights, int taps, float slope, std::int64_t lo, std::int64_t hi,
+                   float* out);
+};
+
+SK_HEADER constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+SK_HEADER constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit; }
+
+Tiling tiling(const Conv& conv, std::int64_t length, int width);
+
+// Floats of scratch that a convolution over `length` outputs needs.
+std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width);
+std::int64_t upsample_scratch(const Upsampling& up, std::int64_t rows, int width);
+
+// The kernels for a name, or the best ones of this machine for an empty name; null if unknown or not usable here.
+const Kernels* find_kernels(const char* name);
+const char* usable_kernels();
+
+}  // namespace sk

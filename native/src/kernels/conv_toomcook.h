@@ -1,0 +1,180 @@
+// Convolution by nested Toom-Cook schemes (toom_cook.h), residue class by residue class of the dilation.
+//
+//   in [t][cin] --B1^T--> V [points][class, tile_in][c] --(per point) B2^T--> V2 [q][class, super][cin]
+//      --products--> M2 [q][class, super][cout] --A2^T--> V (in place) --A1^T, bias, residual--> out [t][cout]
+//
+// Without an inner scheme the product reads the groups of V directly (offset = tile) and writes M [points][…][cout].
+#pragma once
+
+#include "../kernels.h"
+#include "gemm.h"
+#include "transform.h"
+
+namespace sk::SK_ISA {
+
+// Pointers to `count` rows, `step` time steps apart; rows outside the signal read as zero.
+SK_INLINE void gather(const Signal& s, std::int64_t t, std::int64_t step, int count, const float* zeros,
+                      const float** rows) {
+    for (int j = 0; j < count; ++j, t += step) rows[j] = s.has(t) ? s.row(t) : zeros;
+}
+
+// V[p][class, tile] = B1^T leaky(in): position of tile i, point j of class c is lo + c + d (m i + j) - pad.
+template <Outer O>
+void outer_input(const Conv& conv, const ConvCall& call, const Tiling& tl, const float* zeros, float* planes) {
+    using T = OuterTransform<O>;
+    const vec slope = splat(call.slope);
+    const float* rows[T::points];
+    for (std::int64_t c = 0; c < conv.dilation; ++c) {
+        for (std::int64_t i = 0; i < tl.tiles_in; ++i) {
+            const std::int64_t t = call.lo + c + conv.dilation * T::outputs * i - conv.pad;
+            gather(call.in, t, conv.dilation, T::points, zeros, rows);
+            float* to = planes + (c * tl.tiles_in + i) * tl.row;
+            for (int k = 0; k < conv.inputs; k += W) {
+                vec d[T::points], v[T::points];
+                for (int j = 0; j < T::points; ++j) d[j] = leaky(load(rows[j] + k), slope);
+                T::input(d, v);
+                for (int p = 0; p < T::points; ++p) store(to + p * tl.plane + k, v[p]);
+            }
+        }
+    }
+}
+
+// out = [out +] [residual +] bias + A1^T planes, cut off at hi.
+template <Outer O, bool Residual, bool Accumulate>
+void outer_output(const Conv& conv, const ConvCall& call, const Tiling& tl, const float* planes) {
+    using T = OuterTransform<O>;
+    const std::int64_t d = conv.dilation;
+    for (std::int64_t c = 0; c < d; ++c) {
+        for (std::int64_t i = 0; i < tl.tiles; ++i) {
+            const std::int64_t t = call.lo + c + d * T::outputs * i;
+            const std::int64_t valid = t < call.hi ? (call.hi - t + d - 1) / d : 0;
+            const float* from = planes + (c * tl.tiles_in + i) * tl.row;
+            for (int k = 0; k < conv.padded_outputs; k += W) {
+                vec v[T::points], y[T::outputs];
+                for (int p = 0; p < T::points; ++p) v[p] = load(from + p * tl.plane + k);
+                T::output(v, y);
+                const vec bias = load(conv.bias + k);
+                for (int j = 0; j < T::outputs && j < valid; ++j) {
+                    vec value = y[j] + bias;
+                    if constexpr (Residual) value += load(call.residual->row(t + d * j) + k);
+                    float* to = call.out.row(t + d * j) + k;
+                    if constexpr (Accumulate) value += load(to);
+                    store(to, value);
+                }
+            }
+        }
+    }
+}
+
+// V2[q][class, I] = sum_j B2^T[q][j] V[class, m2 I + j] for one outer point.
+template <Inner I>
+void inner_input(const Conv& conv, const Tiling& tl, const float* plane, float* wide) {
+    using T = InnerTransform<I>;
+    for (std::int64_t c = 0; c < conv.dilation; ++c) {
+        for (std::int64_t s = 0; s < tl.super; ++s) {
+            const float* from = plane + (c * tl.tiles_in + T::outputs * s) * tl.row;
+            float* to = wide + (c * tl.super + s) * tl.row;
+            for (int k = 0; k < conv.inputs; k += W) {
+                vec d[T::points], v[T::points];
+                for (int j = 0; j < T::points; ++j) d[j] = load(from + j * tl.row + k);
+                T::input(d, v);
+                for (int q = 0; q < T::points; ++q) store(to + q * tl.wide + k, v[q]);
+            }
+        }
+    }
+}
+
+// V[class, m2 I + j] = sum_q A2^T[j][q] M2[q][class, I] for one outer point.
+template <Inner I>
+void inner_output(const Conv& conv, const Tiling& tl, const float* wide, float* plane) {
+    using T = InnerTransform<I>;
+    for (std::int64_t c = 0; c < conv.dilation; ++c) {
+        for (std::int64_t s = 0; s < tl.super; ++s) {
+            const float* from = wide + (c * tl.super + s) * tl.row;
+            float* to = plane + (c * tl.tiles_in + T::outputs * s) * tl.row;
+            for (int k = 0; k < conv.padded_outputs; k += W) {
+                vec v[T::points], y[T::outputs];
+                for (int q = 0; q < T::points; ++q) v[q] = load(from + q * tl.wide + k);
+                T::output(v, y);
+                for (int j = 0; j < T::outputs; ++j) store(to + j * tl.row + k, y[j]);
+            }
+        }
+    }
+}
+
+SK_INLINE Product plain_product(const Conv& conv, const Tiling& tl, const std::int64_t* offsets) {
+    Product p{};
+    p.lda = p.ldc = tl.row;
+    p.offsets = offsets;
+    p.segments = 1;
+    p.depth = conv.inputs;
+    p.columns = conv.padded_outputs;
+    return p;
+}
+
+// All points without an inner scheme: M[p] = sum_g V[p][tile + g] U[p][g]. Rows run over the classes' tiles in one go;
+// the few rows between two classes are computed and ignored.
+template <Outer O>
+void flat_points(const Conv& conv, const Tiling& tl, const float* planes, float* products) {
+    std::int64_t offsets[32];
+    for (int g = 0; g < conv.groups; ++g) offsets[g] = g * tl.row;
+    Product p = plain_product(conv, tl, offsets);
+    p.segments = conv.groups;
+    p.rows = conv.dilation * tl.tiles_in - (conv.groups - 1);
+    for (int point = 0; point < OuterTransform<O>::points; ++point) {
+        p.a = planes + point * tl.plane;
+        p.c = products + point * tl.plane;
+        p.weights = conv.weights + std::int64_t{point} * conv.groups * conv.inputs * conv.padded_outputs;
+        multiply<false>(p);
+    }
+}
+
+// All points with an inner scheme; the result takes the place of the input planes.
+template <Outer O, Inner I>
+void nested_points(const Conv& conv, const Tiling& tl, float* planes, float* wide) {
+    constexpr int inner_points = InnerTransform<I>::points;
+    const std::int64_t zero = 0;
+    Product p = plain_product(conv, tl, &zero);
+    p.rows = conv.dilation * tl.super;
+    p.weights = conv.weights;
+    float* products = wide + inner_points * tl.wide;
+    for (int point = 0; point < OuterTransform<O>::points; ++point) {
+        inner_input<I>(conv, tl, planes + point * tl.plane, wide);
+        for (int q = 0; q < inner_points; ++q) {
+            p.a = wide + q * tl.wide;
+            p.c = products + q * tl.wide;
+            multiply<false>(p);
+            p.weights += std::int64_t{conv.inputs} * conv.padded_outputs;
+        }
+        inner_output<I>(conv, tl, products, planes + point * tl.plane);
+    }
+}
+
+template <Outer O>
+void outer_store(const Conv& conv, const ConvCall& call, const Tiling& tl, const float* planes) {
+    if (call.accumulate)
+        outer_output<O, true, true>(conv, call, tl, planes);
+    else if (call.residual)
+        outer_output<O, true, false>(conv, call, tl, planes);
+    else
+        outer_output<O, false, false>(conv, call, tl, planes);
+}
+
+template <Outer O, Inner I>
+void toom_cook(const Conv& conv, const ConvCall& call) {
+    const Tiling tl = tiling(conv, call.hi - call.lo, W);
+    float* zeros = call.scratch;
+    float* planes = zeros + tl.row;
+    float* rest = planes + OuterTransform<O>::points * tl.plane;
+    for (std::int64_t k = 0; k < tl.row; ++k) zeros[k] = 0.0f;
+    outer_input<O>(conv, call, tl, zeros, planes);
+    if constexpr (I == Inner::none) {
+        flat_points<O>(conv, tl, planes, rest);
+        outer_store<O>(conv, call, tl, rest);
+    } else {
+        nested_points<O, I>(conv, tl, planes, rest);
+        outer_store<O>(conv, call, tl, planes);
+    }
+}
+
+}  // namespace sk::SK_ISA

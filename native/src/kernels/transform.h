@@ -1,0 +1,137 @@
+// The input and output transforms of the Toom-Cook schemes on vectors of channels, written out.
+//
+// `input` computes v = B^T d in place of the matrix: rows are prod_(l != j) (x - a_l) applied to d, factored so that the
+// pair of nodes +a, -a shares its even and odd part. `output` computes y = A^T v. Rows are in the node order of
+// toom_cook.h; the last one is infinity.
+#pragma once
+
+#include "simd.h"
+
+namespace sk::SK_ISA {
+
+// Nodes 0, 1, -1, 1/2, -1/2 applied to e[0..4]; d is the sequence or a difference of it.
+SK_INLINE void five_nodes(const vec* e, vec* v) {
+    v[0] = e[4] - 1.25f * e[2] + 0.25f * e[0];
+    const vec even = e[4] - 0.25f * e[2], odd = e[3] - 0.25f * e[1];
+    v[1] = even + odd;
+    v[2] = even - odd;
+    const vec even_half = e[4] - e[2], odd_half = e[3] - e[1];
+    v[3] = even_half + 0.5f * odd_half;
+    v[4] = even_half - 0.5f * odd_half;
+}
+
+// x (x^2 - 1) (x^2 - 1/4) applied to d[0..5].
+SK_INLINE vec five_roots(const vec* d) { return d[5] - 1.25f * d[3] + 0.25f * d[1]; }
+
+template <Outer>
+struct OuterTransform;
+
+template <>
+struct OuterTransform<Outer::f43> {
+    static constexpr int outputs = 4, points = 6;
+    SK_INLINE void input(const vec* d, vec* v) {
+        five_nodes(d, v);
+        v[5] = five_roots(d);
+    }
+    SK_INLINE void output(const vec* v, vec* y) {
+        const vec even = v[1] + v[2], odd = v[1] - v[2], even_half = v[3] + v[4], odd_half = v[3] - v[4];
+        y[0] = v[0] + even + even_half;
+        y[1] = odd + 0.5f * odd_half;
+        y[2] = even + 0.25f * even_half;
+        y[3] = odd + 0.125f * odd_half + v[5];
+    }
+};
+
+template <>
+struct OuterTransform<Outer::f44> {
+    static constexpr int outputs = 4, points = 7;
+    SK_INLINE void input(const vec* d, vec* v) {
+        vec e[6];  // (x - 2) d
+        for (int k = 0; k < 6; ++k) e[k] = d[k + 1] - 2.0f * d[k];
+        five_nodes(e, v);
+        v[5] = five_roots(d);
+        v[6] = five_roots(e);
+    }
+    SK_INLINE void output(const vec* v, vec* y) {
+        const vec even = v[1] + v[2], odd = v[1] - v[2], even_half = v[3] + v[4], odd_half = v[3] - v[4];
+        y[0] = v[0] + even + even_half + v[5];
+        y[1] = odd + 0.5f * odd_half + 2.0f * v[5];
+        y[2] = even + 0.25f * even_half + 4.0f * v[5];
+        y[3] = odd + 0.125f * odd_half + 8.0f * v[5] + v[6];
+    }
+};
+
+// Nodes 0, 1, -1, 1/2, -1/2, 2, -2: (x^2 - 4) is a factor of the rows of the first five, (x^2 - 1/4) (x^2 - 1) of ±2.
+template <>
+struct OuterTransform<Outer::f63> {
+    static constexpr int outputs = 6, points = 8;
+    SK_INLINE void input(const vec* d, vec* v) {
+        vec e[6];  // (x^2 - 4) d
+        for (int k = 0; k < 6; ++k) e[k] = d[k + 2] - 4.0f * d[k];
+        five_nodes(e, v);
+        const vec even = five_roots(d + 1), odd = five_roots(d);
+        v[5] = even + 2.0f * odd;
+        v[6] = even - 2.0f * odd;
+        v[7] = five_roots(e);
+    }
+    SK_INLINE void output(const vec* v, vec* y) {
+        const vec even = v[1] + v[2], odd = v[1] - v[2], even_half = v[3] + v[4], odd_half = v[3] - v[4];
+        const vec even_two = v[5] + v[6], odd_two = v[5] - v[6];
+        y[0] = v[0] + even + even_half + even_two;
+        y[1] = odd + 0.5f * odd_half + 2.0f * odd_two;
+        y[2] = even + 0.25f * even_half + 4.0f * even_two;
+        y[3] = odd + 0.125f * odd_half + 8.0f * odd_two;
+        y[4] = even + 0.0625f * even_half + 16.0f * even_two;
+        y[5] = odd + 0.03125f * odd_half + 32.0f * odd_two + v[7];
+    }
+};
+
+template <Inner>
+struct InnerTransform;
+
+template <>
+struct InnerTransform<Inner::f22> {
+    static constexpr int outputs = 2, points = 3;
+    SK_INLINE void input(const vec* d, vec* v) {
+        v[0] = d[1] - d[0];
+        v[1] = d[1];
+        v[2] = d[2] - d[1];
+    }
+    SK_INLINE void output(const vec* v, vec* y) {
+        y[0] = v[0] + v[1];
+        y[1] = v[1] + v[2];
+    }
+};
+
+SK_INLINE void three_nodes(const vec* d, vec* v) {  // 0, 1, -1, infinity
+    v[0] = d[2] - d[0];
+    v[1] = d[2] + d[1];
+    v[2] = d[2] - d[1];
+    v[3] = d[3] - d[1];
+}
+
+template <>
+struct InnerTransform<Inner::f32> {
+    static constexpr int outputs = 3, points = 4;
+    SK_INLINE void input(const vec* d, vec* v) { three_nodes(d, v); }
+    SK_INLINE void output(const vec* v, vec* y) {
+        y[0] = v[0] + v[1] + v[2];
+        y[1] = v[1] - v[2];
+        y[2] = v[1] + v[2] + v[3];
+    }
+};
+
+template <>
+struct InnerTransform<Inner::f23> {
+    static constexpr int outputs = 2, points = 4;
+    SK_INLINE void input(const vec* d, vec* v) { three_nodes(d, v); }
+    SK_INLINE void output(const vec* v, vec* y) {
+        y[0] = v[0] + v[1] + v[2];
+        y[1] = v[1] - v[2] + v[3];
+    }
+};
+
+template <>
+struct InnerTransform<Inner::f43> : OuterTransform<Outer::f43> {};
+
+}  // namespace sk::SK_ISA

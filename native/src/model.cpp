@@ -1,0 +1,124 @@
+#include "model.h"
+
+#include "pack.h"
+
+namespace sk {
+
+namespace {
+
+// Named tensors with checked sizes.
+class Tensors {
+  public:
+    Tensors(const sk_tensor* tensors, std::int64_t count) {
+        for (std::int64_t i = 0; i < count; ++i) by_name_[tensors[i].name] = tensors[i];
+    }
+    bool has(const std::string& name) const { return by_name_.count(name) > 0; }
+    const float* get(const std::string& name, std::int64_t size) const {
+        const auto found = by_name_.find(name);
+        if (found == by_name_.end()) throw Error("the decoder tensor " + name + " is missing");
+        if (found->second.size != size)
+            throw Error("the decoder tensor " + name + " has " + std::to_string(found->second.size) + " values, expected " +
+                        std::to_string(size));
+        return found->second.data;
+    }
+
+  private:
+    std::map<std::string, sk_tensor> by_name_;
+};
+
+struct Builder {
+    const Shape& shape;
+    const Kernels& kernels;
+    const Tensors tensors;
+
+    PackedConv conv(const std::string& name, int outputs, int inputs, int taps, int dilation) const {
+        const std::int64_t size = std::int64_t{outputs} * inputs * taps;
+        return pack_conv({tensors.get(name + ".weight", size), tensors.get(name + ".bias", outputs), outputs, inputs, taps,
+                          dilation},
+                         kernels);
+    }
+
+    Chain chain(int index, int channels, const Branch& branch) const {
+        Chain chain;
+        const std::string name = "resblocks." + std::to_string(index);
+        const bool pairs = shape.resblock == 1;
+        for (std::size_t m = 0; m < branch.dilations.size(); ++m) {
+            const std::string suffix = "." + std::to_string(m);
+            const std::string first = name + (pairs ? ".convs1" : ".convs") + suffix;
+            chain.convs.push_back(conv(first, channels, channels, branch.kernel, branch.dilations[m]));
+            if (pairs) chain.convs.push_back(conv(name + ".convs2" + suffix, channels, channels, branch.kernel, 1));
+        }
+        for (const PackedConv& c : chain.convs) chain.reach += c.view.pad;
+        return chain;
+    }
+
+    // `scale` carries the mean over the previous stage's resblocks: leaky ReLU and convolution are homogeneous.
+    PackedUpsampling upsampling(int i, double scale) const {
+        const int inputs = shape.channels(i - 1), outputs = shape.channels(i), taps = shape.kernels[i];
+        const std::string name = "ups." + std::to_string(i);
+        const float* weight = tensors.get(name + ".weight", std::int64_t{inputs} * outputs * taps);
+        return pack_upsampling({weight, tensors.get(name + ".bias", outputs), outputs, inputs, taps, 1}, shape.rates[i],
+                               kernels, scale);
+    }
+
+    double mean() const { return 1.0 / static_cast<double>(shape.branches.size()); }
+
+    Stage stage(int i) const {
+        Stage stage;
+        stage.rate = shape.rates[i];
+        stage.kernel = shape.kernels[i];
+        stage.pad = (stage.kernel - stage.rate) / 2;
+        stage.up = upsampling(i, i ? mean() : 1.0);
+        stage.stride = round_up(shape.channels(i), kernels.width);
+        const int branches = static_cast<int>(shape.branches.size());
+        for (int j = 0; j < branches; ++j) {
+            stage.chains.push_back(chain(i * branches + j, shape.channels(i), shape.branches[j]));
+            stage.reach = std::max(stage.reach, stage.chains.back().reach);
+        }
+        return stage;
+    }
+
+    Buffer post(int taps) const {
+        const int channels = shape.channels(shape.stages() - 1);
+        const std::int64_t stride = round_up(channels, kernels.width);
+        const float* weight = tensors.get("conv_post.weight", std::int64_t{channels} * taps);
+        Buffer packed(taps * stride);
+        for (int c = 0; c < channels; ++c)
+            for (int k = 0; k < taps; ++k)
+                packed.data()[k * stride + c] = static_cast<float>(mean() * weight[c * taps + k]);
+        return packed;
+    }
+};
+
+std::int64_t floats(const PackedConv& conv) { return conv.weights.size() + conv.bias.size(); }
+
+}  // namespace
+
+std::int64_t Model::weight_bytes() const {
+    std::int64_t total = floats(pre) + post.size() + static_cast<std::int64_t>(speaker_weight.size());
+    for (const Stage& stage : stages) {
+        for (const Buffer& weights : stage.up.weights) total += weights.size();
+        for (const Chain& chain : stage.chains)
+            for (const PackedConv& conv : chain.convs) total += floats(conv);
+    }
+    return total * static_cast<std::int64_t>(sizeof(float));
+}
+
+Model build_model(const Shape& shape, const Kernels& kernels, const sk_tensor* tensors, std::int64_t count) {
+    const Builder build{shape, kernels, Tensors(tensors, count)};
+    Model model;
+    model.shape = shape;
+    model.kernels = &kernels;
+    model.pre = build.conv("conv_pre", shape.initial, shape.latent, 7, 1);
+    if (shape.speaker > 0) {
+        const float* weight = build.tensors.get("cond.weight", std::int64_t{shape.initial} * shape.speaker);
+        const float* bias = build.tensors.get("cond.bias", shape.initial);
+        model.speaker_weight.assign(weight, weight + std::int64_t{shape.initial} * shape.speaker);
+        model.speaker_bias.assign(bias, bias + shape.initial);
+    }
+    for (int i = 0; i < shape.stages(); ++i) model.stages.push_back(build.stage(i));
+    model.post = build.post(model.post_taps);
+    return model;
+}
+
+}  // namespace sk

@@ -1,0 +1,23 @@
+// Weight packing: filters are transformed in double precision, rounded once, and laid out as the products read them.
+#pragma once
+
+#include "model.h"
+
+namespace sk {
+
+struct Filter {
+    const float* weight;  // [outputs][inputs][taps]
+    const float* bias;    // [outputs] or null
+    int outputs;
+    int inputs;
+    int taps;
+    int dilation;
+};
+
+// `scale` multiplies the weights, not the bias.
+PackedConv pack_conv(const Filter& filter, const Kernels& kernels, double scale = 1.0);
+
+// Transposed filter: weight [inputs][outputs][taps], upsampling by `rate`, padding (taps - rate) / 2.
+PackedUpsampling pack_upsampling(const Filter& filter, int rate, const Kernels& kernels, double scale);
+
+}  // namespace sk

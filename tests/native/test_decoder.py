@@ -1,0 +1,179 @@
+"""The native decoder against the float64 reference, for every instruction set of the machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import threading
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import reference
+
+from sokuon import native
+from sokuon.decoder_config import DecoderConfig
+from sokuon.errors import WeightError
+from sokuon.native import NativeDecoder
+
+F32 = npt.NDArray[np.float32]
+
+# Exact FP32 "to rounding": an FP32 product summed directly has 130 dB here, Toom-Cook transforms cost 10-16 dB of it.
+EXACT_DB = 105.0
+
+BASE = DecoderConfig(
+    latent_channels=12,
+    speaker_channels=8,
+    initial_channels=96,
+    upsample_rates=(4, 2),
+    upsample_kernels=(8, 4),
+    resblock=1,
+    resblock_kernels=(3, 7, 11),
+    resblock_dilations=((1, 3, 5),) * 3,
+    sample_rate=22050,
+)
+CONFIGS = {
+    "sbv2-like": BASE,
+    "wide": dataclasses.replace(BASE, initial_channels=160, upsample_rates=(3,), upsample_kernels=(7,)),
+    "resblock-2": dataclasses.replace(
+        BASE, resblock=2, resblock_kernels=(3, 5, 7), resblock_dilations=((1, 2), (2, 6), (3, 12))
+    ),
+    "resblock-2-three": dataclasses.replace(BASE, resblock=2, resblock_dilations=((1, 2, 4), (1,), (7, 2))),
+    "kernels-1-5-9": dataclasses.replace(BASE, resblock_kernels=(1, 5, 9), resblock_dilations=((1, 2), (4, 1), (2, 3))),
+    "kernels-13-17": dataclasses.replace(BASE, resblock_kernels=(13, 17), resblock_dilations=((1, 2), (3,))),
+    "one-branch": dataclasses.replace(BASE, resblock_kernels=(7,), resblock_dilations=((1, 9),)),
+    "odd-channels": dataclasses.replace(BASE, latent_channels=5, initial_channels=76, speaker_channels=3),
+    "no-speaker": dataclasses.replace(BASE, speaker_channels=0),
+    "hop-300": dataclasses.replace(
+        BASE,
+        initial_channels=128,
+        upsample_rates=(5, 5, 4, 3),
+        upsample_kernels=(11, 11, 8, 7),
+        resblock_kernels=(3, 7),
+        resblock_dilations=((1, 3, 5),) * 2,
+    ),
+    "kernel-is-rate": dataclasses.replace(BASE, upsample_rates=(8, 2, 2), upsample_kernels=(16, 2, 2)),
+    "rate-1": dataclasses.replace(BASE, upsample_rates=(1, 5), upsample_kernels=(3, 15)),
+    "down-to-1-channel": dataclasses.replace(
+        BASE, initial_channels=8, upsample_rates=(2, 2, 2), upsample_kernels=(4, 4, 4)
+    ),
+}
+
+
+ISAS = {"x86_64": ("avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
+
+
+@pytest.fixture(params=ISAS)
+def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param and request.param not in native.isas():
+        pytest.skip(f"this machine has no {request.param}")
+    monkeypatch.setenv(native.ISA_VARIABLE, request.param)
+
+
+def inputs(config: DecoderConfig, frames: int, seed: int = 1) -> tuple[F32, F32]:
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((config.latent_channels, frames)).astype(np.float32)
+    return z, rng.standard_normal(config.speaker_channels).astype(np.float32)
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("name", CONFIGS)
+def test_equals_float64(name: str) -> None:
+    config = CONFIGS[name]
+    tensors = reference.random_tensors(config)
+    z, g = inputs(config, 23)
+    samples = NativeDecoder(config, tensors).decode(z, g, threads=1)
+    assert samples.shape == (23 * config.hop,)
+    assert samples.dtype == np.float32
+    assert reference.snr(samples, reference.decode(config, tensors, z, g)) > EXACT_DB
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("frames", [0, 1, 2, 3, 5, 13, 40])
+def test_any_length(frames: int) -> None:
+    tensors = reference.random_tensors(BASE)
+    z, g = inputs(BASE, frames)
+    samples = NativeDecoder(BASE, tensors).decode(z, g, threads=2)
+    assert samples.shape == (frames * BASE.hop,)
+    if frames:
+        assert reference.snr(samples, reference.decode(BASE, tensors, z, g)) > EXACT_DB
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_and_chunks_change_rounding_only(threads: int) -> None:
+    decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
+    z, g = inputs(BASE, 700)
+    whole = decoder.decode(z, g, threads=1).astype(np.float64)
+    assert reference.snr(decoder.decode(z, g, threads), whole) > EXACT_DB
+    for chunks in ([1, 2, 3, 50], [699], [1000], [0, 340], []):
+        pieces = list(decoder.stream(z, g, threads, chunks))
+        assert reference.snr(np.concatenate(pieces), whole) > EXACT_DB
+
+
+def test_same_call_gives_same_bits() -> None:
+    decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
+    z, g = inputs(BASE, 300)
+    first = decoder.decode(z, g, threads=2)
+    decoder.decode(*inputs(BASE, 200, seed=9), threads=1)  # other data in the same memory in between
+    assert np.array_equal(first, decoder.decode(z, g, threads=2))
+
+
+@pytest.mark.usefixtures("isa")
+def test_silence_stays_silence() -> None:
+    """Without biases a stretch of zeros is exactly zero; a quiet passage keeps its own SNR beside a loud one."""
+    tensors = reference.random_tensors(BASE, bias=0.0)
+    decoder = NativeDecoder(BASE, tensors)
+    z, _ = inputs(BASE, 240)
+    z[:, 80:160] = 0
+    z[:, 160:] *= 1e-4
+    g = np.zeros(BASE.speaker_channels, np.float32)
+    samples = decoder.decode(z, g, threads=1)
+    truth = reference.decode(BASE, tensors, z, g)
+    reach = (BASE.margin + 40) * BASE.hop  # beyond it no tile touches a loud frame
+    assert not samples[80 * BASE.hop + reach : 160 * BASE.hop - reach].any()
+    quiet = slice(160 * BASE.hop + BASE.margin * BASE.hop, None)
+    assert np.abs(truth[quiet]).max() < 1e-3
+    assert reference.snr(samples[quiet], truth[quiet]) > EXACT_DB
+
+
+def test_concurrent_use() -> None:
+    decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
+    jobs = [inputs(BASE, 100 + 30 * i, seed=i) for i in range(6)]
+    expected = [decoder.decode(z, g, threads=2) for z, g in jobs]
+    results: list[F32 | None] = [None] * len(jobs)
+
+    def work(i: int) -> None:
+        results[i] = decoder.decode(*jobs[i], threads=2)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for result, truth in zip(results, expected, strict=True):
+        assert result is not None
+        assert np.array_equal(result, truth)
+
+
+def test_bad_weights_are_named() -> None:
+    tensors = reference.random_tensors(BASE)
+    missing = {name: value for name, value in tensors.items() if name != "ups.1.bias"}
+    with pytest.raises(WeightError, match=r"ups\.1\.bias is missing"):
+        NativeDecoder(BASE, missing)
+    with pytest.raises(WeightError, match=r"conv_post\.weight has 7 values, expected 168"):
+        NativeDecoder(BASE, tensors | {"conv_post.weight": np.zeros((1, 1, 7), np.float32)})
+
+
+def test_unknown_isa_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(native.ISA_VARIABLE, "mmx")
+    with pytest.raises(WeightError, match="no kernels named mmx"):
+        NativeDecoder(BASE, reference.random_tensors(BASE))
+
+
+def test_wrong_input_shapes_are_refused() -> None:
+    decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
+    z, g = inputs(BASE, 4)
+    with pytest.raises(ValueError, match=r"expected \(12, frames\)"):
+        decoder.decode(z[:3], g, threads=1)
+    with pytest.raises(ValueError, match=r"expected \(8,\)"):
+        decoder.decode(z, g[:3], threads=1)
