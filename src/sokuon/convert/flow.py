@@ -8,17 +8,18 @@ Source: spec model-synthesizer section 7; mean-only couplings as in VITS, Kim et
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sokuon.convert.graph import Value
 from sokuon.convert.layers import Scope, StackShape, affine, columns, conv, encoder_stack
 
-FLOW_KERNEL = 5
-FLOW_LAYERS = 6  # of a transformer coupling; not in config.json
+FLOW_KERNEL = 5  # of both kinds of coupling; not in config.json
 
 
 def flow(s: Scope, z: Value, speaker: Value, shape: StackShape) -> Value:
-    """Emit `flow` on z [F, C]; `shape` is that of a transformer coupling's stack."""
+    """Emit `flow` on z [F, C]; `shape` is that of a transformer coupling's stack, its layers counted here."""
     g, half = s.graph, shape.channels // 2
     low, high = columns(g, z, 0, half), columns(g, z, half, shape.channels)
     indices = coupling_indices(s)
@@ -34,8 +35,8 @@ def flow(s: Scope, z: Value, speaker: Value, shape: StackShape) -> Value:
 
 def coupling_indices(s: Scope) -> list[int]:
     """Module numbers of the couplings, in module order: 0, 2, 4, 6 for four."""
-    keys = s.checkpoint.names(s.prefix.replace(".", r"\.") + r"flows\.\d+\.pre\.weight")
-    return sorted(int(key.split("flows.")[1].split(".")[0]) for key in keys)
+    keys = s.checkpoint.names(_pattern(s, r"flows.\d+.pre.weight"))
+    return sorted(int(key.removeprefix(s.prefix).split(".")[1]) for key in keys)
 
 
 def _coupling_mean(s: Scope, x: Value, speaker: Value, shape: StackShape, flipped: bool) -> Value:
@@ -44,7 +45,8 @@ def _coupling_mean(s: Scope, x: Value, speaker: Value, shape: StackShape, flippe
     pre = s.take("pre.weight", (c, half, 1))[:, ::order, 0].T
     u = affine(s.graph, x, s.const("pre.weight", pre), s.const("pre.bias", s.take("pre.bias", (c,))))
     wavenet = f"{s.prefix}enc.cond_layer.bias" in s.checkpoint
-    u = _wavenet(s.at("enc"), u, speaker, shape) if wavenet else encoder_stack(s.at("enc"), u, speaker, shape)
+    stack = replace(shape, layers=_count(s, r"enc.attn_layers.\d+.emb_rel_k"))
+    u = _wavenet(s.at("enc"), u, speaker, shape) if wavenet else encoder_stack(s.at("enc"), u, speaker, stack)
     post = s.take("post.weight", (half, c, 1))[::order, :, 0].T
     bias = s.take("post.bias", (half,))[::order]
     return affine(s.graph, u, s.const("post.weight", post), s.const("post.bias", bias))
@@ -57,7 +59,7 @@ def _wavenet(s: Scope, x: Value, speaker: Value, shape: StackShape) -> Value:
                                                  └─ second half ──> Σ   (the last layer feeds only Σ)
     """
     g, c = s.graph, shape.channels
-    layers = len(s.checkpoint.names(s.prefix.replace(".", r"\.") + r"in_layers\.\d+\.bias"))
+    layers = _count(s, r"in_layers.\d+.bias")
     wide = 2 * c * layers
     weight = s.take_normed("cond_layer", (wide, shape.speaker, 1))[:, :, 0].T
     bias = s.const("cond_layer.bias", s.take("cond_layer.bias", (wide,)))
@@ -76,6 +78,15 @@ def _wavenet(s: Scope, x: Value, speaker: Value, shape: StackShape) -> Value:
 def _normed_conv(s: Scope, name: str, x: Value, c_out: int) -> Value:
     weight = s.take_normed(name, (c_out, None, None))
     return conv(s.at(name), x, weight, s.take(f"{name}.bias", (c_out,)))
+
+
+def _count(s: Scope, tail: str) -> int:
+    """How many tensors have this tail under the scope."""
+    return len(s.checkpoint.names(_pattern(s, tail)))
+
+
+def _pattern(s: Scope, tail: str) -> str:
+    return (s.prefix + tail).replace(".", r"\.")
 
 
 def _reversed(s: Scope, z: Value, channels: int) -> Value:

@@ -12,7 +12,7 @@ from sokuon.contracts import DECODER, ENCODER, FLOW
 from sokuon.convert.config import SourceConfig
 from sokuon.convert.decoder import decoder, decoder_tensors
 from sokuon.convert.duration import duration_predictor, stochastic_duration_predictor
-from sokuon.convert.flow import FLOW_KERNEL, FLOW_LAYERS, flow
+from sokuon.convert.flow import FLOW_KERNEL, flow
 from sokuon.convert.graph import Graph
 from sokuon.convert.layers import SPEAKER_LAYER, Scope, StackShape
 from sokuon.convert.text_encoder import text_encoder
@@ -61,7 +61,7 @@ def _write_encoder(checkpoint: Checkpoint, config: SourceConfig, folder: Path, w
 def _write_flow(checkpoint: Checkpoint, config: SourceConfig, folder: Path, weights: TensorFileWriter) -> None:
     graph = Graph(FLOW, weights)
     c = config.hidden_channels
-    shape = StackShape(c, config.filter_channels, FLOW_KERNEL, config.heads, FLOW_LAYERS, config.speaker_channels)
+    shape = StackShape(c, config.filter_channels, FLOW_KERNEL, config.heads, 0, config.speaker_channels)
     z = flow(Scope(graph, checkpoint).at("flow"), graph.input("z_prior"), graph.input("speaker"), shape)
     graph.save(folder, [z])
 
