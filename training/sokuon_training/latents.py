@@ -65,6 +65,11 @@ class LatentMap:
         )
         return np.ascontiguousarray(np.concatenate(parts, 1).T[self.order], np.float32)
 
+    def pitch_of(self, f0: F32) -> F32:
+        """The pitch channels [pitch channels, F] for F0 [F], in the order of `pitch_channels`."""
+        first = len(self.mean) + len(self.noise_mean)
+        return np.ascontiguousarray(pitch(f0).T[self.order[self.pitch_channels] - first])
+
     def f0_of(self, z: F32) -> F32:
         """F0 [F] in Hz (0 where unvoiced) as z [channels, F] says it."""
         plain = np.empty_like(z)

@@ -1,0 +1,134 @@
+"""Step 2b: text encoder, small BERT, duration predictors and flow, by maximum likelihood of real latents with known
+durations (as Glow-TTS, Kim et al. 2020, without its search). Needs no decoder, so it runs beside step 2a.
+
+`python -m sokuon_training.acoustic WORK_FOLDER --minutes 90`
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sokuon_training.builtin import CONFIG
+from sokuon_training.dataset import held_out, load
+from sokuon_training.deberta import BertConfig, Deberta
+from sokuon_training.encoder import TextInput
+from sokuon_training.latents import LatentMap
+from sokuon_training.loop import Ema, Log, Run, device_of
+from sokuon_training.synthesizer import Synthesizer
+from sokuon_training.texts import Batch, Batches, Item, read_labels, vocabulary_of
+
+NOISE = 0.12  # posterior noise on z: without it likelihood grows without bound
+EMPTY_NOISE = 0.7
+DROP = 0.05
+
+
+class Acoustic(nn.Module):
+    """The synthesizer and its BERT; the decoder is along for the export but not used here."""
+
+    def __init__(self, bert: BertConfig) -> None:
+        super().__init__()
+        self.bert = Deberta(bert, DROP)
+        self.synthesizer = Synthesizer(CONFIG, DROP)
+
+    def text(self, batch: Batch) -> TextInput:
+        """The batch's text with BERT features spread over the slots."""
+        features = self.bert(batch.ids, batch.id_mask)  # [B, S, W]
+        index = batch.spread.unsqueeze(2).expand(-1, -1, features.shape[2])
+        spread = features.gather(1, index).transpose(1, 2) * batch.text.mask  # [B, W, T]
+        return TextInput(**{**batch.text.__dict__, "bert": spread})
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Per channel and frame (prior) and per slot (durations)."""
+
+    prior: Tensor
+    duration: Tensor
+    stochastic: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.prior + self.duration + 0.3 * self.stochastic
+
+
+def losses_of(model: Acoustic, batch: Batch, empty: Tensor, with_sdp: bool) -> Losses:
+    """All losses of one batch."""
+    net = model.synthesizer
+    text = model.text(batch)
+    g = net.speaker(torch.zeros(len(batch.z), dtype=torch.long, device=batch.z.device))
+    h, mean, log_std = net.enc_p(text, g)
+    z = batch.z + NOISE * torch.randn_like(batch.z)
+    z[:, empty] = EMPTY_NOISE * torch.randn_like(z[:, empty])
+    z = net.flow(z * batch.z_mask, batch.z_mask, g)
+    index = batch.slot.unsqueeze(1).expand(-1, z.shape[1], -1)
+    mean, log_std = mean.gather(2, index), log_std.gather(2, index)  # [B, C, frames]
+    nll = log_std + 0.5 * (z - mean) ** 2 * (-2 * log_std).exp() + 0.5 * math.log(2 * math.pi)
+    prior = (nll * batch.z_mask).sum() / (batch.z_mask.sum() * z.shape[1])
+    slots = text.mask.sum()
+    target = (batch.frames - 0.5).clamp_min(0.5).log()  # -0.5: the voice rounds up
+    error = (net.dp(h, text.mask, g) - target) ** 2 * text.mask[:, 0]
+    if not with_sdp:
+        return Losses(prior, error.sum() / slots, prior.new_zeros(()))
+    whole = (batch.frames + torch.rand_like(batch.frames)).floor().clamp_min(1)
+    stochastic = net.sdp.loss(h.detach(), text.mask, g, whole)
+    return Losses(prior, error.sum() / slots, stochastic.sum() / slots)
+
+
+def items_of(work: Path, held: bool) -> tuple[list[Item], LatentMap, list[str]]:
+    """Labelled recordings (training or held out), the latent map and the BERT's vocabulary."""
+    labels = read_labels(work)
+    vocabulary = vocabulary_of([x for x in labels if not held_out(x.name)])
+    ids = {c: i for i, c in enumerate(vocabulary)}
+    recordings = {r.name: r for r in load(work, held)}
+    latents = LatentMap.load(work / "latents.npz")
+    chosen = [x for x in labels if x.name in recordings]
+    return [Item.of(x, recordings[x.name], latents, ids) for x in chosen], latents, vocabulary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--steps", type=int, default=200_000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--halve-every", type=int, default=2500, help="steps until the learning rate is halved")
+    parser.add_argument("--sdp-every", type=int, default=4, help="steps between updates of the stochastic durations")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    device = device_of(args.device)
+    items, latents, vocabulary = items_of(args.work, held=False)
+    batches = Batches(items, latents, seed=0)
+    torch.manual_seed(0)
+    model = Acoustic(BertConfig(len(vocabulary))).to(device)
+    trained = [p for n, p in model.named_parameters() if not n.startswith("synthesizer.dec.")]
+    optimizer = torch.optim.AdamW(trained, args.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    run = Run(args.work / "acoustic.pt", args.minutes)
+    average = Ema(model, 0.998)
+    run.keep(model=model, optimizer=optimizer, average=average)
+    if run.resume():
+        batches.rng = type(batches.rng)(type(batches.rng.bit_generator)(run.step))
+    empty = torch.from_numpy(latents.empty_channels).to(device)
+    log = Log(every=25)
+    for step in run.steps(args.steps):
+        rate = args.rate * min(1.0, (step + 1) / 100) * 0.5 ** (step / args.halve_every)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = losses_of(model, batches.draw(args.batch).to(device), empty, step % args.sdp_every == 0)
+        optimizer.zero_grad()
+        loss.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(trained, 3.0)
+        optimizer.step()
+        average.update(model)
+        sdp = float(loss.stochastic) * (args.sdp_every if step % args.sdp_every == 0 else 0)
+        log.add(step + 1, prior=float(loss.prior), dp=float(loss.duration), sdp=sdp, grad=float(norm))
+
+
+if __name__ == "__main__":
+    main()
