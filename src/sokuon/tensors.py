@@ -67,13 +67,15 @@ class TensorFile(Mapping[str, npt.NDArray[Any]]):
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 self.entries = _read_header(self._map)
         except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-            raise VoiceError(f"{path} is not a complete safetensors file ({error}); download or copy it again.") from error
+            raise VoiceError(
+                f"{path} is not a complete safetensors file ({error}); download or copy it again."
+            ) from error
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         entry = self.entries[name]
         dtype = np.dtype(_DTYPES[entry.dtype])
         count = entry.length // dtype.itemsize
-        array = np.frombuffer(self._map, dtype, count, entry.offset).reshape(entry.shape)
+        array: npt.NDArray[Any] = np.frombuffer(self._map, dtype, count, entry.offset).reshape(entry.shape)
         return widen_bfloat16(array) if entry.dtype == "BF16" else array
 
     def __iter__(self) -> Iterator[str]:
@@ -95,7 +97,9 @@ class TensorFileWriter:
     def __enter__(self) -> TensorFileWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self._write_header()
         self._file.close()

@@ -1,0 +1,199 @@
+"""Character features: text → one row per character (and the two marks around it) from a converted BERT folder.
+
+Folder: bert.json, bert.onnx, vocab.txt, bert.weights (safetensors format: the graph's constants and the embedding
+table). The table is mapped, not loaded: a sentence touches a few of its 22,012 rows.
+
+Letters: C characters, S = C + 2 tokens ([CLS], the characters, [SEP]), H hidden width, W = 2·S relative positions.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sokuon import contracts
+from sokuon.errors import TextError, VoiceError, VoiceNotFoundError
+from sokuon.session import Session
+from sokuon.tensors import F32, TensorFile
+
+I64 = npt.NDArray[np.int64]
+
+FORMAT = 1
+MANIFEST = "bert.json"
+WEIGHTS = "bert.weights"
+VOCABULARY = "vocab.txt"
+EMBEDDINGS = "embeddings"  # name of the table in the weights file
+
+MAX_CHARACTERS = 2000  # attention needs memory by the square: about 1 GB here
+_SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "unknown": "[UNK]"}
+_ROWS_PER_RUN = 128
+_OTHER_SENTENCE = np.float32(-1e9)  # added to a score: exp() of it is 0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What bert.json says. `source` is the name of the folder it was converted from."""
+
+    precision: str
+    hidden_size: int
+    layers: int
+    vocab_size: int
+    position_buckets: int
+    max_position: int
+    conv_kernel: int
+    source: str
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        """Save as bert.json in `folder`."""
+        (folder / MANIFEST).write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read bert.json. Raises VoiceNotFoundError or VoiceError."""
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise VoiceNotFoundError(f"{path} does not exist; convert the BERT with `sokuon convert`.")
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if data["format"] != FORMAT:
+                raise VoiceError(f"{path} has format {data['format']}, this version reads {FORMAT}; convert it again.")
+            return cls(**data)
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, VoiceError):
+                raise
+            raise VoiceError(f"{path} is damaged ({error}); convert the BERT again.") from error
+
+
+class Vocabulary:
+    """One id per character; the file has one token per line, its number is the id."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise VoiceNotFoundError(f"{path} does not exist; convert the BERT again.")
+        tokens = path.read_text(encoding="utf-8").replace("\r\n", "\n").removesuffix("\n").split("\n")
+        self._ids = {token: i for i, token in enumerate(tokens)}
+        missing = [token for token in _SPECIAL.values() if token not in self._ids]
+        if missing:
+            raise VoiceError(f"{path} has no {missing[0]}; it is not the vocabulary of a character BERT.")
+        self.cls, self.sep, self.unknown = (self._ids[token] for token in _SPECIAL.values())
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def encode(self, text: str) -> I64:
+        """C characters → C + 2 ids, whatever they are: one that is unknown or folds to several is [UNK]."""
+        ids = [self._ids.get(fold(character), self.unknown) for character in text]
+        return np.array([self.cls, *ids, self.sep], np.int64)
+
+
+def fold(character: str) -> str:
+    """A character as the vocabulary spells it (full-width Latin becomes ASCII, and so on)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFC", character))
+
+
+class Bert:
+    """A converted BERT, opened. Thread-safe."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        self.manifest = Manifest.read(folder)
+        self.hidden_size = self.manifest.hidden_size
+        self._vocabulary = Vocabulary(folder / VOCABULARY)
+        self._embeddings = _embeddings(folder / WEIGHTS, self.manifest)
+        if len(self._vocabulary) > self.manifest.vocab_size:
+            raise VoiceError(f"{folder / VOCABULARY} has more tokens than the BERT has rows; convert it again.")
+        self._session = Session(folder / f"{contracts.BERT.name}.onnx", contracts.BERT, threads)
+
+    @classmethod
+    def open(cls, folder: Path, threads: int) -> Bert:
+        """Open a converted folder. Raises VoiceNotFoundError or VoiceError."""
+        return cls(folder, threads)
+
+    def encode(self, text: str) -> I64:
+        """Token ids [C + 2]."""
+        return self._vocabulary.encode(text)
+
+    def features(self, text: str) -> F32:
+        """Features [C + 2, H] of the C characters of `text`. Raises TextError if it is longer than MAX_CHARACTERS."""
+        return self.features_batch([text])[0]
+
+    def features_batch(self, texts: Sequence[str]) -> list[F32]:
+        """Features of several texts; short ones share a run, and come out as they would alone."""
+        ids = [self._checked(text) for text in texts]
+        return [rows for group in _groups([len(i) for i in ids]) for rows in self._run([ids[i] for i in group])]
+
+    def _checked(self, text: str) -> I64:
+        if len(text) > MAX_CHARACTERS:
+            raise TextError(f"a sentence of {len(text)} characters is too long; split it below {MAX_CHARACTERS}.")
+        return self.encode(text)
+
+    def _run(self, sentences: list[I64]) -> list[F32]:
+        """One run of the graph: sentences under each other, empty rows between them as the convolution's padding."""
+        gap = self.manifest.conv_kernel // 2
+        starts = np.cumsum([0, *(len(ids) + gap for ids in sentences)])
+        rows = np.zeros((starts[-1] - gap, self.hidden_size), np.float32)
+        for ids, start in zip(sentences, starts, strict=False):
+            rows[start : start + len(ids)] = self._embeddings[ids]
+        features = self._session.run(embeddings=rows, mask=_mask(starts, gap), buckets=self._buckets(len(rows)))[0]
+        return [features[start : start + len(ids)] for ids, start in zip(sentences, starts, strict=False)]
+
+    def _buckets(self, length: int) -> I64:
+        m = self.manifest
+        return bucket(np.arange(-length, length), m.position_buckets, m.max_position) + m.position_buckets
+
+
+def _groups(lengths: Sequence[int]) -> list[list[int]]:
+    """Consecutive sentences, by number, that run together: attention costs the square, so not more than a few rows."""
+    groups: list[list[int]] = []
+    filled = 0
+    for i, length in enumerate(lengths):
+        if not groups or filled + length > _ROWS_PER_RUN:
+            groups.append([])
+            filled = 0
+        groups[-1].append(i)
+        filled += length
+    return groups
+
+
+def _mask(starts: I64, gap: int) -> F32:
+    """What is added to the scores: [1, 1] zero for one sentence, else [S, S] with 0 within a sentence."""
+    if len(starts) == 2:
+        return np.zeros((1, 1), np.float32)
+    sentence = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    for end in starts[1:]:
+        sentence[end - gap : end] = -1  # the empty rows belong to none
+    sentence = sentence[: starts[-1] - gap]
+    mask: F32 = np.where(sentence[:, None] == sentence, np.float32(0), _OTHER_SENTENCE)
+    return mask
+
+
+def bucket(distance: I64, buckets: int, max_position: int) -> I64:
+    """Relative position → bucket in ±`buckets`: exact up to half of them, then logarithmic (spec model-bert 3)."""
+    half = buckets // 2
+    far = np.maximum(np.abs(distance), half) / half
+    steps = np.ceil(np.log(far) / np.log((max_position - 1) / half) * (half - 1)).astype(np.int64) + half
+    signed = np.where(np.abs(distance) <= half, distance, np.sign(distance) * steps)
+    return np.clip(signed, -buckets, buckets).astype(np.int64)
+
+
+def spread(features: F32, counts: Sequence[int]) -> F32:
+    """Repeat each character's feature over its phone slots: [C + 2, H], C + 2 counts → [H, T]."""
+    if len(counts) != len(features):
+        raise TextError(f"{len(counts)} slot counts do not fit {len(features)} features.")
+    return np.asarray(np.repeat(features, counts, axis=0).T)
+
+
+def _embeddings(path: Path, manifest: Manifest) -> npt.NDArray[Any]:
+    if not path.is_file():
+        raise VoiceNotFoundError(f"{path} does not exist; convert the BERT again.")
+    table = TensorFile(path).get(EMBEDDINGS)
+    if table is None or table.shape != (manifest.vocab_size, manifest.hidden_size):
+        raise VoiceError(f"{path} holds no embedding table of the manifest's shape; convert the BERT again.")
+    return table
