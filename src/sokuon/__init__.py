@@ -1,1 +1,28 @@
-"""Sokuon (速音): fast, exact Japanese text-to-speech on ordinary CPUs."""
+"""Sokuon (速音): fast, exact Japanese text-to-speech on ordinary CPUs.
+
+import sokuon
+
+engine = sokuon.load("path/to/voice", bert="path/to/bert", threads=2)
+engine.speak("こんにちは。", speed=1.1).save("hello.wav")
+"""
+
+from sokuon.audio import Audio, PhonemeTiming, SentenceTiming
+from sokuon.engine import Engine
+from sokuon.errors import SokuonError
+from sokuon.loading import add_voice, load
+from sokuon.options import SynthesisOptions
+from sokuon.text.dictionary import UserDictionary
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Audio",
+    "Engine",
+    "PhonemeTiming",
+    "SentenceTiming",
+    "SokuonError",
+    "SynthesisOptions",
+    "UserDictionary",
+    "add_voice",
+    "load",
+]

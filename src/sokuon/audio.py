@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -27,6 +28,7 @@ _RESTRICTED_RATES = {
     "opus": (8000, 12000, 16000, 24000, 48000),
     "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
 }
+_WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
 
 
 @dataclass(frozen=True)
@@ -73,20 +75,15 @@ class Audio:
 
     def to_bytes(self, format: str = "wav") -> bytes:
         """The encoded file: wav, flac, ogg (Vorbis), opus, mp3, or pcm (raw 16-bit little-endian)."""
-        import soundfile  # 20 ms to import, and only some users write files
-
-        kind, subtype = _format(format, self.sample_rate)
         buffer = io.BytesIO()
-        with soundfile.SoundFile(buffer, "w", self.sample_rate, 1, subtype, "LITTLE" if kind == "RAW" else None, kind) as f:
-            for begin in range(0, len(self.samples), 65536):  # libsndfile's encoders overflow the stack on long writes
-                f.write(self.samples[begin : begin + 65536])
+        with open_sound(buffer, self.sample_rate, format) as sound:
+            sound.write(self.samples)
         return buffer.getvalue()
 
     def save(self, path: str | Path, format: str | None = None) -> None:
         """Write a file, whole or not at all; the format is that of the suffix unless given."""
         path = Path(path)
-        data = self.to_bytes(format or path.suffix.lstrip("."))
-        write_atomically(path, data)
+        write_atomically(path, self.to_bytes(format or path.suffix.lstrip(".")))
 
     def shifted(self, seconds: float) -> Audio:
         """The same sound, its timings moved."""
@@ -125,25 +122,60 @@ def trailing_silence(samples: F32, sample_rate: int) -> float:
     return float((count - 1 - loud[-1]) * window / sample_rate)
 
 
+class SoundWriter:
+    """An encoder on an open binary file; use as a context manager."""
+
+    def __init__(self, file: BinaryIO, sample_rate: int, format: str) -> None:
+        import soundfile  # 20 ms to import, and only some users write files
+
+        kind, subtype = _format(format, sample_rate)
+        endian = "LITTLE" if kind == "RAW" else None
+        self._sound = soundfile.SoundFile(file, "w", sample_rate, 1, subtype, endian, kind)
+
+    def __enter__(self) -> SoundWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._sound.close()
+
+    def write(self, samples: F32) -> None:
+        """Append samples [N]."""
+        for begin in range(0, len(samples), _WRITE_SAMPLES):
+            self._sound.write(samples[begin : begin + _WRITE_SAMPLES])
+
+
+def open_sound(file: BinaryIO, sample_rate: int, format: str) -> SoundWriter:
+    """An encoder for `format` on `file`. Raises AudioError for a format or a rate it cannot hold."""
+    return SoundWriter(file, sample_rate, format)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write beside `path` and rename, so that no reader and no crash sees half a file."""
-    if not path.parent.is_dir():
-        raise AudioError(f"{path.parent} is not a folder; create it or choose another place for {path.name}.")
+    check_folder(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        settle(Path(name), path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
+def check_folder(path: Path) -> None:
+    """Raise AudioError unless a file can appear at `path`."""
+    if not path.parent.is_dir():
+        raise AudioError(f"{path.parent} is not a folder; create it or choose another place for {path.name}.")
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder; choose a file name.")
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Rename a finished temporary file to its place, with the permissions a new file gets."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    temporary.chmod(0o666 & ~mask)
+    temporary.replace(path)
 
 
 def _format(name: str, sample_rate: int) -> tuple[str, str]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from sokuon.audio import Audio, PhonemeTiming, SentenceTiming, join, silence, trailing_silence
 from sokuon.bert import Bert
-from sokuon.errors import OptionError, TextError, VoiceError
+from sokuon.errors import OptionError, TextError
 from sokuon.noise import Noise, fresh_seed
 from sokuon.options import SynthesisOptions
 from sokuon.pauses import SHORTEST_S, predicted_pause
 from sokuon.pitch import reshape_pitch
 from sokuon.synthesizer import I64, Synthesizer, Utterance, durations
+from sokuon.tensors import F32
 from sokuon.text import FrontEnd, Phonemes, Sentence, with_given
 from sokuon.voice import Voice
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Engine:
         """Loaded voices by name."""
         return {name: cast.voice for name, cast in self._cast.items()}
 
+    @property
+    def first(self) -> Cast:
+        """The voice that speaks when none is named."""
+        return next(iter(self._cast.values()))
+
     def add(self, name: str, cast: Cast) -> None:
         """Make another voice available under `name`."""
         self._cast = {**self._cast, name: cast}
@@ -78,7 +86,9 @@ class Engine:
         for sentence in clock.each("front_end", self._sentences(text, options)):
             line = clock.call("bert", self._read, cast, sentence, options)
             noise = Noise(options.seed or 0, line.phonemes)
-            encoded = clock.call("encoder", cast.synthesizer.encode, line.utterance, _duration_noise(line, noise, options))
+            encoded = clock.call(
+                "encoder", cast.synthesizer.encode, line.utterance, _duration_noise(line, noise, options)
+            )
             frames = durations(encoded, options)
             drawn = _frame_noise(frames, encoded.mean.shape[1], noise, options)
             speaker = line.utterance.speaker
@@ -129,17 +139,6 @@ class Engine:
         return self._cast[name]
 
 
-def open_cast(voice: Path, bert: Bert, synthesizer: Synthesizer) -> Cast:
-    """Put a voice and a BERT together. Raises VoiceError if their widths differ."""
-    opened = Voice.open(voice)
-    if opened.manifest.bert_width != bert.hidden_size:
-        raise VoiceError(
-            f"voice {opened.manifest.name} was trained on a BERT of width {opened.manifest.bert_width}, "
-            f"the BERT given has width {bert.hidden_size}; give the one the voice was trained on."
-        )
-    return Cast(opened, synthesizer, bert)
-
-
 def _spoken(cast: Cast, line: Line, options: SynthesisOptions) -> Iterator[Audio]:
     """One sentence in pieces."""
     noise = Noise(options.seed or 0, line.phonemes)
@@ -154,7 +153,7 @@ def _spoken(cast: Cast, line: Line, options: SynthesisOptions) -> Iterator[Audio
     yield from _timed(pieces, line, frames, cast.voice)
 
 
-def _timed(pieces: Iterator[np.ndarray], line: Line, frames: I64, voice: Voice) -> Iterator[Audio]:  # type: ignore[type-arg]
+def _timed(pieces: Iterator[F32], line: Line, frames: I64, voice: Voice) -> Iterator[Audio]:
     """Attach to each piece the phonemes that begin in it; the first carries the sentence."""
     rate, hop = voice.sample_rate, voice.manifest.decoder.hop
     starts = (np.cumsum(frames) - frames) * hop  # [T] samples
@@ -171,7 +170,7 @@ def _timed(pieces: Iterator[np.ndarray], line: Line, frames: I64, voice: Voice) 
         position += len(samples)
 
 
-def _gap(cast: Cast, before: Line, after: Line, tail: np.ndarray, options: SynthesisOptions) -> Audio:  # type: ignore[type-arg]
+def _gap(cast: Cast, before: Line, after: Line, tail: F32, options: SynthesisOptions) -> Audio:
     """Silence between two sentences: what is wanted less what the first already ends with."""
     rate = cast.voice.sample_rate
     wanted = before.sentence.pause_after_s if before.sentence.pause_after_s is not None else options.pause
@@ -182,11 +181,11 @@ def _gap(cast: Cast, before: Line, after: Line, tail: np.ndarray, options: Synth
     return Audio(silence(wanted - trailing_silence(tail, rate), rate), rate)
 
 
-def _duration_noise(line: Line, noise: Noise, options: SynthesisOptions) -> np.ndarray:  # type: ignore[type-arg]
+def _duration_noise(line: Line, noise: Noise, options: SynthesisOptions) -> F32:
     return noise.draw(2, len(line.utterance.slots.ids), options.noise_w)
 
 
-def _frame_noise(frames: I64, channels: int, noise: Noise, options: SynthesisOptions) -> np.ndarray:  # type: ignore[type-arg]
+def _frame_noise(frames: I64, channels: int, noise: Noise, options: SynthesisOptions) -> F32:
     return noise.draw(max(1, int(frames.sum())), channels, options.noise)
 
 
@@ -196,13 +195,13 @@ class _Clock:
     def __init__(self, spent: dict[str, float]) -> None:
         self._spent = spent
 
-    def call(self, stage, function, *args):  # type: ignore[no-untyped-def]
+    def call(self, stage: str, function: Callable[..., _T], *args: object) -> _T:
         begin = time.perf_counter()
         result = function(*args)
         self._spent[stage] += time.perf_counter() - begin
         return result
 
-    def each(self, stage, items):  # type: ignore[no-untyped-def]
+    def each(self, stage: str, items: Iterable[_T]) -> Iterator[_T]:
         iterator = iter(items)
         while True:
             begin = time.perf_counter()

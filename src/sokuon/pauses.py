@@ -25,9 +25,12 @@ _ENDINGS = frozenset(".!?")
 
 
 def predicted_pause(
-    synthesizer: Synthesizer, before: tuple[Phonemes, Utterance], after: tuple[Phonemes, Utterance], options: SynthesisOptions
+    synthesizer: Synthesizer,
+    before: tuple[Phonemes, Utterance],
+    after: tuple[Phonemes, Utterance],
+    options: SynthesisOptions,
 ) -> int:
-    """Frames of silence the duration model wants between two sentences: its last ending mark and the blanks around it."""
+    """Frames of silence the duration model wants between two sentences: the last ending mark and blanks around it."""
     left = _part(*before, slice(-_CONTEXT_CHARACTERS, None))
     right = _part(*after, slice(None, _CONTEXT_CHARACTERS))
     phonemes, features = _joined(left, right)

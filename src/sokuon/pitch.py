@@ -19,7 +19,9 @@ def reshape_pitch(samples: F32, sample_rate: int, pitch: float, intonation: floa
     try:
         import pyworld
     except ImportError as error:
-        raise MissingExtraError("pitch and intonation need pyworld; install it with `pip install 'sokuon[pitch]'`.") from error
+        raise MissingExtraError(
+            "pitch and intonation need pyworld; install it with `pip install 'sokuon[pitch]'`."
+        ) from error
     sound = samples.astype(np.float64)
     f0, times = pyworld.harvest(sound, sample_rate)
     voiced = f0 > 0

@@ -34,7 +34,6 @@ class Session:
         return outputs
 
 
-
 def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.contracts import DECODER, ENCODER, FLOW
-from sokuon.decoder_config import DecoderConfig
+from sokuon.contracts import ENCODER, FLOW
+from sokuon.decoders import Decoder
 from sokuon.options import SynthesisOptions
 from sokuon.session import Session
-from sokuon.tensors import F32, TensorFile
+from sokuon.tensors import F32
 from sokuon.text import Slots
 from sokuon.voice import Voice
 
@@ -46,12 +44,6 @@ class Encoded:
     log_std: F32
     log_duration: F32
     log_duration_sampled: F32
-
-
-class Decoder(Protocol):
-    """z [F, C], speaker [G] → samples; pieces of the frames asked for, which joined equal decoding at once."""
-
-    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]: ...
 
 
 class Synthesizer:
@@ -92,9 +84,11 @@ class Synthesizer:
 def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
     """Whole frames per slot [T]: ceil(exp(mixed log durations) / speed) (spec model-synthesizer section 6)."""
     ratio = np.float32(options.sdp_ratio)
-    log_frames = ratio * encoded.log_duration_sampled + (1 - ratio) * encoded.log_duration
+    log_frames = encoded.log_duration
+    if ratio > 0:
+        log_frames = ratio * encoded.log_duration_sampled + (1 - ratio) * log_frames
     frames = np.ceil(np.exp(np.minimum(log_frames, 20.0)) * np.float32(1.0 / options.speed))
-    return np.clip(frames, 0, _MOST_FRAMES_PER_SLOT).astype(np.int64)
+    return np.asarray(np.clip(frames, 0, _MOST_FRAMES_PER_SLOT), np.int64)
 
 
 def growing_chunks(frames: int) -> list[int]:
@@ -106,30 +100,6 @@ def growing_chunks(frames: int) -> list[int]:
         frames -= sizes[-1]
         size = min(size * _GROWTH, _LARGEST_CHUNK_FRAMES)
     return sizes
-
-
-class OnnxDecoder:
-    """`decoder.onnx`, chunk by chunk with the exact margin on either side, so memory does not grow with length."""
-
-    def __init__(self, folder: Path, config: DecoderConfig, threads: int) -> None:
-        self._session = Session(folder / "decoder.onnx", DECODER, threads)
-        self._config = config
-
-    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
-        """See Decoder."""
-        begin, margin, hop = 0, self._config.margin, self._config.hop
-        for size in chunks:
-            left, end = max(0, begin - margin), begin + size
-            audio = self._session.run(z=z[left : end + margin], speaker=speaker)[0]
-            yield audio[(begin - left) * hop : (end - left) * hop]
-            begin = end
-
-
-def decoder_tensors(folder: Path) -> dict[str, F32]:
-    """The folded decoder tensors of a converted voice, mapped from the file that decoder.onnx reads too."""
-    prefix = "dec."
-    tensors = TensorFile(folder / "decoder.weights")
-    return {name.removeprefix(prefix): tensors[name] for name in tensors}
 
 
 def _expand(rows: F32, frames: I64) -> F32:

@@ -39,7 +39,7 @@ _DTYPES = {
     "BOOL": np.bool_,
 }
 _NAMES = {np.dtype(t): name for name, t in _DTYPES.items() if name != "BF16"}
-_HEADER_BYTES = 512 * 1024  # reserved by the writer; the format allows padding with spaces
+HEADER_BYTES = 512 * 1024  # reserved by the writer for some 4,000 tensors; the format allows padding with spaces
 _PAGE = 4096  # a large tensor starts on a page, so that it can be mapped alone
 _LINE = 64  # a small one on a cache line
 
@@ -88,11 +88,12 @@ class TensorFile(Mapping[str, npt.NDArray[Any]]):
 class TensorFileWriter:
     """Writes tensors one after the other; the header is filled in at the end. Use as a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, header_bytes: int = HEADER_BYTES) -> None:
         self.path = path
         self.entries: dict[str, Entry] = {}
+        self._header_bytes = header_bytes
         self._file: IO[bytes] = path.open("wb")
-        self._file.write(b"\0" * (8 + _HEADER_BYTES))
+        self._file.write(b"\0" * (8 + header_bytes))
 
     def __enter__(self) -> TensorFileWriter:
         return self
@@ -116,16 +117,16 @@ class TensorFileWriter:
         return entry
 
     def _write_header(self) -> None:
-        start = 8 + _HEADER_BYTES
+        start = 8 + self._header_bytes
         header = {
             name: {"dtype": e.dtype, "shape": e.shape, "data_offsets": [e.offset - start, e.offset - start + e.length]}
             for name, e in self.entries.items()
         }
-        text = json.dumps(header, separators=(",", ":")).encode().ljust(_HEADER_BYTES)
-        if len(text) > _HEADER_BYTES:
+        text = json.dumps(header, separators=(",", ":")).encode().ljust(self._header_bytes)
+        if len(text) > self._header_bytes:
             raise ValueError(f"{self.path}: {len(self.entries)} tensors do not fit the header")
         self._file.seek(0)
-        self._file.write(struct.pack("<Q", _HEADER_BYTES) + text)
+        self._file.write(struct.pack("<Q", self._header_bytes) + text)
 
 
 def to_float32(array: npt.NDArray[Any]) -> F32:

@@ -78,7 +78,8 @@ class Voice:
         if not 0 <= row < len(self.speaker_table):
             last = len(self.speaker_table) - 1
             raise OptionError(f"voice {self.manifest.name} has no speaker {row}; numbers go from 0 to {last}.")
-        return self.speaker_table[row]
+        vector: F32 = self.speaker_table[row]
+        return vector
 
 
 def check_style_vectors(vectors: F32, styles: Mapping[str, int], path: Path) -> None:
@@ -101,7 +102,9 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
-            raise VoiceError(f"{path} has format {data['format']}, this version reads {FORMAT}; convert the voice again.")
+            raise VoiceError(
+                f"{path} has format {data['format']}, this version reads {FORMAT}; convert the voice again."
+            )
         return Manifest(**{**data, "decoder": _decoder(data["decoder"])})
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, VoiceError):

@@ -145,7 +145,9 @@ def band(graph: Graph, x: Value, heads: int) -> Band:
     keys = graph.op("Add", rows, graph.const(np.arange(-WINDOW, WINDOW + 1)[None]))  # [T, W]
     clipped = graph.op("Max", graph.op("Min", keys, graph.op("Sub", length, one)), zero)
     inside = graph.op("Cast", graph.op("Equal", keys, clipped), to=1)
-    index = graph.op("Tile", graph.op("Unsqueeze", clipped, graph.const(np.array([0]))), graph.const(np.array([heads, 1, 1])))
+    index = graph.op(
+        "Tile", graph.op("Unsqueeze", clipped, graph.const(np.array([0]))), graph.const(np.array([heads, 1, 1]))
+    )
     return Band(index, inside)
 
 
@@ -178,6 +180,8 @@ def encoder_stack(s: Scope, x: Value, speaker: Value, shape: StackShape) -> Valu
     """Post-norm transformer on [T, C] (spec model-synthesizer section 3.1), speaker added before the third layer."""
     g = s.graph
     window = band(g, x, shape.heads)
+    if shape.layers <= SPEAKER_LAYER:  # too shallow to reach it
+        s.checkpoint.ignore(f"{s.prefix}spk_emb_linear.")
     for i in range(shape.layers):
         if i == SPEAKER_LAYER:
             x = g.op("Add", x, linear(s.at("spk_emb_linear"), speaker, shape.speaker, shape.channels))
@@ -211,7 +215,9 @@ def _heads(s: Scope, x: Value, c: int, heads: int) -> Sequence[Value]:
     split = g.op("Reshape", qkv, g.const(np.array([-1, 3, heads, c // heads])))
     parts = g.ops("Split", split, outputs=3, axis=1)
     flat = [g.op("Squeeze", part, g.const(np.array([1]))) for part in parts]  # [T, H, D]
-    return [g.op("Transpose", part, perm=perm) for part, perm in zip(flat, ([1, 0, 2], [1, 2, 0], [1, 0, 2]), strict=True)]
+    return [
+        g.op("Transpose", part, perm=perm) for part, perm in zip(flat, ([1, 0, 2], [1, 2, 0], [1, 0, 2]), strict=True)
+    ]
 
 
 def _rows(graph: Graph, x: Value, begin: int, end: int) -> Value:

@@ -16,7 +16,7 @@ from sokuon.voice import MANIFEST, Manifest, check_style_vectors
 _OTHER_MODELS = "enc_p.ja_bert_proj.weight"  # only in Style-Bert-VITS2 models that are not JP-Extra
 
 
-def convert_voice(source: Path, target: Path, progress: Progress = lambda stage: None) -> None:
+def convert_voice(source: Path, target: Path, progress: Progress | None = None) -> None:
     """Convert the voice in folder `source` into folder `target`, whole or not at all.
 
     `progress` is called with the name of each stage. Raises VoiceError (not JP-Extra, damaged),
@@ -29,11 +29,15 @@ def convert_voice(source: Path, target: Path, progress: Progress = lambda stage:
     if _OTHER_MODELS in tensors:
         raise VoiceError(f"{weights} is not a JP-Extra voice; only JP-Extra voices can be converted.")
     with replacing_folder(target, MANIFEST) as folder:
-        speakers = write_graphs(tensors, weights, config, folder, progress)
+        speakers = write_graphs(tensors, weights, config, folder, progress or _silent)
         _check_speakers(config, speakers, weights)
         np.save(folder / "style_vectors.npy", styles)
         np.save(folder / "speakers.npy", speakers)
         _manifest(config, tensors, source).write(folder)
+
+
+def _silent(stage: str) -> None:
+    """Nobody watches."""
 
 
 def find_weights(source: Path) -> Path:
@@ -68,11 +72,11 @@ def _manifest(config: SourceConfig, tensors: TensorFile, source: Path) -> Manife
         speakers=config.speakers,
         styles=config.styles,
         decoder=config.decoder,
-        licence=_licence(source),
+        licence=read_licence(source),
     )
 
 
-def _licence(source: Path) -> str | None:
+def read_licence(source: Path) -> str | None:
     """First line of a licence file beside the voice, for `sokuon voices`."""
     for path in sorted(source.glob("*")):
         if path.is_file() and path.stem.upper() in {"LICENSE", "LICENCE", "TERMS"}:

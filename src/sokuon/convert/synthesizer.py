@@ -14,7 +14,7 @@ from sokuon.convert.decoder import decoder, decoder_tensors
 from sokuon.convert.duration import duration_predictor, stochastic_duration_predictor
 from sokuon.convert.flow import FLOW_KERNEL, flow
 from sokuon.convert.graph import Graph
-from sokuon.convert.layers import SPEAKER_LAYER, Scope, StackShape
+from sokuon.convert.layers import Scope, StackShape
 from sokuon.convert.text_encoder import text_encoder
 from sokuon.convert.weights import Checkpoint
 from sokuon.tensors import F32, TensorFileWriter
@@ -38,13 +38,8 @@ def write_graphs(
         progress(name)
         with TensorFileWriter(folder / f"{name}.weights") as weights:
             write(checkpoint, config, folder, weights)
-    checkpoint.finish([*DEAD, *_unreached(config)])
+    checkpoint.finish(DEAD)
     return speakers
-
-
-def _unreached(config: SourceConfig) -> list[str]:
-    """A text encoder too shallow to reach the speaker layer carries its tensors for nothing."""
-    return [r"enc_p\.encoder\.spk_emb_linear\..*"] if config.layers <= SPEAKER_LAYER else []
 
 
 def _write_encoder(checkpoint: Checkpoint, config: SourceConfig, folder: Path, weights: TensorFileWriter) -> None:

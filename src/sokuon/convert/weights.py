@@ -69,6 +69,10 @@ class Checkpoint:
                 return self.shape(f"{name}.{direction_name}")
         return self.shape(f"{name}.weight")
 
+    def ignore(self, prefix: str) -> None:
+        """Strike off the tensors under `prefix`: the model carries them for nothing."""
+        self._left = {name for name in self._left if not name.startswith(prefix)}
+
     def finish(self, dead: Iterable[str]) -> None:
         """Check that nothing is left but tensors matching one of the `dead` regular expressions."""
         patterns = [re.compile(p) for p in dead]
@@ -82,4 +86,4 @@ def fold_weight_norm(gain: F32, direction: F32) -> F32:
     """W = g · v / ‖v‖, the norm per index of axis 0 over all others; computed in float64, no epsilon."""
     v = direction.astype(np.float64)
     norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
-    return (gain * v / norm).astype(np.float32)
+    return np.asarray(gain * v / norm, np.float32)

@@ -1,0 +1,92 @@
+"""Folders as their authors published them, converted once into a cache.
+
+A cached folder is named by the content of its source, so a changed source is converted anew. Conversion writes to a
+temporary folder and renames it: a kill in the middle leaves nothing half done, and of two processes that convert the
+same source at once each keeps a whole folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from sokuon.audio import write_atomically
+from sokuon.errors import VoiceError, VoiceNotFoundError
+
+_CONVERTER = 1  # raise when converted folders of older versions must not be used any more
+_BLOCK_BYTES = 1 << 22
+_STALE_S = 86_400.0
+_KNOWN = "known.json"
+
+Convert = Callable[[Path, Path], None]
+
+
+def cache_folder() -> Path:
+    """`$SOKUON_CACHE`, or the user's cache folder."""
+    named = os.environ.get("SOKUON_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("sokuon")
+
+
+def cached(kind: str, files: list[Path], convert: Convert, variant: str = "") -> Path:
+    """The converted folder for a source made of `files`, converting it first if it is new.
+
+    `kind` is the subfolder (voices, berts), `variant` tells apart conversions of one source. Errors of `convert` pass.
+    """
+    root = cache_folder() / kind
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VoiceError(
+            f"the cache folder {root} cannot be made ({error}); set SOKUON_CACHE to a writable place."
+        ) from error
+    target = root / _name(root, files, variant)
+    if not target.is_dir():
+        _remove_stale(root)
+        convert(files[0].parent, target)
+    return target
+
+
+def _name(root: Path, files: list[Path], variant: str) -> str:
+    digest = hashlib.sha256(f"{_CONVERTER} {variant}".encode())
+    for path in files:
+        digest.update(f"\n{path.name} {_digest(root, path)}".encode())
+    return f"{files[0].parent.name}-{digest.hexdigest()[:16]}"
+
+
+def _digest(root: Path, path: Path) -> str:
+    """Hash of a file's content; a file unchanged by size and time is not read again."""
+    if not path.is_file():
+        raise VoiceNotFoundError(f"{path} does not exist; the folder needs it.")
+    stat = path.stat()
+    key = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    known = _known(root)
+    if key not in known:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+        known[key] = digest.hexdigest()
+        write_atomically(root / _KNOWN, json.dumps(known, indent=0).encode())
+    return known[key]
+
+
+def _known(root: Path) -> dict[str, str]:
+    try:
+        known = json.loads((root / _KNOWN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _remove_stale(root: Path) -> None:
+    """Temporary folders that a killed conversion left a day ago or earlier."""
+    for path in root.glob(".*.tmp"):
+        if time.time() - path.stat().st_mtime > _STALE_S:
+            shutil.rmtree(path, ignore_errors=True)

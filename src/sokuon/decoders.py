@@ -1,0 +1,84 @@
+"""Two decoders of one contract: `decoder.onnx` on ONNX Runtime, and the native kernel."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sokuon import native
+from sokuon.contracts import DECODER
+from sokuon.decoder_config import DecoderConfig
+from sokuon.errors import OptionError
+from sokuon.session import Session
+from sokuon.tensors import F32, TensorFile
+from sokuon.voice import Voice
+
+DecoderChoice = Literal["auto", "native", "onnx"]
+
+_log = logging.getLogger("sokuon")
+_PREFIX = "dec."  # of the decoder's tensors in the weights file
+_MOST_FRAMES_PER_RUN = 384  # memory of ONNX Runtime grows with the chunk: about 0.1 MB a frame at full size
+
+
+class Decoder(Protocol):
+    """z [F, C] and speaker [G] → samples, in pieces of the frames asked for; joined they equal decoding at once."""
+
+    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]: ...
+
+
+class OnnxDecoder:
+    """`decoder.onnx`, chunk by chunk with the exact margin on either side, so memory does not grow with length."""
+
+    def __init__(self, folder: Path, config: DecoderConfig, threads: int) -> None:
+        self._session = Session(folder / "decoder.onnx", DECODER, threads)
+        self._config = config
+
+    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
+        """See Decoder; a chunk beyond the memory bound leaves in several pieces."""
+        begin, margin, hop = 0, self._config.margin, self._config.hop
+        for size in _bounded(chunks):
+            left, end = max(0, begin - margin), begin + size
+            audio = self._session.run(z=z[left : end + margin], speaker=speaker)[0]
+            yield audio[(begin - left) * hop : (end - left) * hop]
+            begin = end
+
+
+class NativeDecoder:
+    """The native kernel behind the same contract."""
+
+    def __init__(self, folder: Path, config: DecoderConfig, threads: int) -> None:
+        self._threads = threads
+        self._kernel = native.NativeDecoder(config, decoder_tensors(folder))
+
+    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
+        """See Decoder."""
+        yield from self._kernel.stream(z.T, speaker, self._threads, chunks)
+
+
+def open_decoder(voice: Voice, threads: int, choice: DecoderChoice = "auto") -> Decoder:
+    """The decoder of a voice: the native one where it runs, else ONNX Runtime, saying so in the log."""
+    usable, reason = native.available()
+    if choice not in ("auto", "native", "onnx"):
+        raise OptionError(f"decoder is {choice!r}; it must be auto, native or onnx.")
+    if choice == "native" and not usable:
+        raise OptionError(f"the native decoder cannot run here ({reason}); use decoder='onnx' or 'auto'.")
+    kind = NativeDecoder if usable and choice != "onnx" else OnnxDecoder
+    _log.info("decoder: %s (%s)", "native" if kind is NativeDecoder else "ONNX Runtime", reason)
+    return kind(voice.folder, voice.manifest.decoder, threads)
+
+
+def decoder_tensors(folder: Path) -> dict[str, F32]:
+    """The folded decoder tensors of a converted voice, mapped from the file that decoder.onnx reads too."""
+    tensors = TensorFile(folder / "decoder.weights")
+    return {name.removeprefix(_PREFIX): tensors[name] for name in tensors}
+
+
+def _bounded(chunks: Sequence[int]) -> Iterator[int]:
+    for size in chunks:
+        while size > _MOST_FRAMES_PER_RUN:
+            yield _MOST_FRAMES_PER_RUN
+            size -= _MOST_FRAMES_PER_RUN
+        if size > 0:
+            yield size

@@ -1,0 +1,69 @@
+"""What `sokuon voices` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from sokuon.errors import VoiceNotFoundError
+from sokuon.loading import BUILTIN
+from sokuon.voice import MANIFEST, Voice
+
+
+@dataclass(frozen=True)
+class VoiceSummary:
+    """One voice folder; `megabytes` on disk, `converted` if it is ready to load."""
+
+    folder: Path
+    name: str
+    speakers: tuple[str, ...]
+    styles: tuple[str, ...]
+    sample_rate: int
+    megabytes: float
+    converted: bool
+    licence: str | None
+
+
+def summaries(folder: Path | None) -> list[VoiceSummary]:
+    """The voice at `folder`, or each voice directly below it. Raises VoiceNotFoundError where there is none."""
+    root = folder or BUILTIN / "voice"
+    if not root.is_dir():
+        raise VoiceNotFoundError(f"{root} is not a folder; give a voice folder or a folder of voices.")
+    found = [path for path in [root, *sorted(root.iterdir())] if _is_voice(path)]
+    if not found:
+        raise VoiceNotFoundError(
+            f"{root} holds no voice; a voice has a voice.json, or a config.json beside .safetensors."
+        )
+    return [_summary(path) for path in found]
+
+
+def voice_table(folder: Path | None) -> Table:
+    """`summaries` as a table for the terminal."""
+    table = Table("voice", "speakers", "styles", "rate", "size", "state", "licence", "folder")
+    for s in summaries(folder):
+        state = "converted" if s.converted else "as published"
+        speakers, styles = ", ".join(s.speakers), ", ".join(s.styles)
+        table.add_row(
+            s.name, speakers, styles, f"{s.sample_rate} Hz", f"{s.megabytes:.0f} MB", state, s.licence, str(s.folder)
+        )
+    return table
+
+
+def _is_voice(path: Path) -> bool:
+    return (path / MANIFEST).is_file() or ((path / "config.json").is_file() and (path / "style_vectors.npy").is_file())
+
+
+def _summary(folder: Path) -> VoiceSummary:
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
+    if (folder / MANIFEST).is_file():
+        m = Voice.open(folder).manifest
+        rate = m.decoder.sample_rate
+        return VoiceSummary(folder, m.name, tuple(m.speakers), tuple(m.styles), rate, size, True, m.licence)
+    from sokuon.convert.config import read_config
+    from sokuon.convert.package import read_licence
+
+    c = read_config(folder / "config.json")
+    rate = c.decoder.sample_rate
+    return VoiceSummary(folder, c.name, tuple(c.speakers), tuple(c.styles), rate, size, False, read_licence(folder))

@@ -1,0 +1,126 @@
+"""From names and folders to an engine that speaks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sokuon.bert import MANIFEST as BERT_MANIFEST
+from sokuon.bert import Bert
+from sokuon.cache import cached
+from sokuon.decoders import DecoderChoice, open_decoder
+from sokuon.engine import Cast, Engine
+from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
+from sokuon.synthesizer import Synthesizer
+from sokuon.text import FrontEnd
+from sokuon.text.dictionary import UserDictionary
+from sokuon.threads import thread_count
+from sokuon.voice import MANIFEST, Voice
+
+BUILTIN = Path(__file__).parent / "builtin"
+_PRECISIONS = ("fp32", "q8", "q4", "int8-dynamic")
+
+
+def load(
+    voice: str | Path | None = None,
+    *,
+    bert: str | Path | None = None,
+    threads: int | None = None,
+    precision: str = "q8",
+    decoder: DecoderChoice = "auto",
+    dictionary: UserDictionary | None = None,
+) -> Engine:
+    """An engine for one voice; more can be added with `add_voice`.
+
+    `voice` is a voice folder, converted or as its author published it (converted once into a cache); None is the
+    built-in voice. `bert` is the folder of the BERT it was trained on, converted or in Hugging Face layout; by default
+    the folder `bert` inside the voice folder, else `$SOKUON_BERT`. `threads` work on one request; None uses what
+    affinity and cgroup allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `decoder` is auto
+    (the native kernel where it runs), native or onnx. Raises VoiceNotFoundError, VoiceError, OptionError.
+    """
+    folder, bert_folder = _folders(voice, bert)
+    count = thread_count(threads)
+    cast = open_cast(folder, open_bert(bert_folder, count, precision), count, decoder)
+    return Engine(cast, cast.voice.manifest.name, FrontEnd(dictionary))
+
+
+def add_voice(
+    engine: Engine,
+    voice: str | Path,
+    *,
+    name: str | None = None,
+    bert: str | Path | None = None,
+    threads: int | None = None,
+) -> str:
+    """Load another voice into `engine` and return its name; it shares the first voice's BERT unless `bert` is given."""
+    count = thread_count(threads)
+    shared = open_bert(Path(bert), count, "q8") if bert is not None else engine.first.bert
+    cast = open_cast(Path(voice), shared, count, "auto")
+    name = name or cast.voice.manifest.name
+    engine.add(name, cast)
+    return name
+
+
+def open_cast(folder: Path, bert: Bert, threads: int, decoder: DecoderChoice) -> Cast:
+    """A voice with the BERT that reads for it. Raises VoiceError if their widths differ."""
+    voice = Voice.open(converted_voice(folder))
+    wanted = voice.manifest.bert_width
+    if wanted != bert.hidden_size:
+        raise VoiceError(
+            f"voice {voice.manifest.name} was trained on a BERT of width {wanted}, the one given has width "
+            f"{bert.hidden_size}; give the BERT the voice was trained on."
+        )
+    return Cast(voice, Synthesizer(voice, threads, open_decoder(voice, threads, decoder)), bert)
+
+
+def open_bert(folder: Path, threads: int, precision: str) -> Bert:
+    """A BERT from a converted folder or from one in Hugging Face layout."""
+    return Bert.open(converted_bert(folder, precision), threads)
+
+
+def converted_voice(folder: Path) -> Path:
+    """`folder` itself if it is converted, else its conversion in the cache."""
+    if not folder.is_dir():
+        raise VoiceNotFoundError(f"{folder} is not a folder; give the folder of a voice.")
+    if (folder / MANIFEST).is_file():
+        return folder
+    from sokuon.convert.package import convert_voice, find_weights  # brings onnx: only when there is work for it
+
+    files = [find_weights(folder), folder / "config.json", folder / "style_vectors.npy"]
+    return cached("voices", files, convert_voice)
+
+
+def converted_bert(folder: Path, precision: str) -> Path:
+    """`folder` itself if it is converted, else its conversion to `precision` in the cache."""
+    if not folder.is_dir():
+        raise VoiceNotFoundError(f"{folder} is not a folder; give the folder of a BERT.")
+    if (folder / BERT_MANIFEST).is_file():
+        return folder
+    from sokuon.convert.deberta import convert_bert, open_weights
+    from sokuon.convert.quantize import Precision
+
+    check_precision(precision)
+    files = [open_weights(folder)[0], folder / "config.json", folder / "vocab.txt"]
+    return cached("berts", files, lambda source, target: convert_bert(source, target, Precision(precision)), precision)
+
+
+def check_precision(name: str) -> None:
+    """Raise OptionError unless a BERT can be converted to this precision."""
+    if name not in _PRECISIONS:
+        raise OptionError(f"precision is {name!r}; it must be one of {', '.join(_PRECISIONS)}.")
+
+
+def _folders(voice: str | Path | None, bert: str | Path | None) -> tuple[Path, Path]:
+    folder = Path(voice).expanduser() if voice is not None else BUILTIN / "voice"
+    if bert is not None:
+        return folder, Path(bert).expanduser()
+    beside = BUILTIN / "bert" if voice is None else folder / "bert"
+    if beside.is_dir():
+        return folder, beside
+    named = os.environ.get("SOKUON_BERT")
+    if not named:
+        raise VoiceNotFoundError(
+            f"no BERT for {folder}; pass bert=FOLDER (--bert on the command line), set SOKUON_BERT, or put the folder "
+            "of ku-nlp/deberta-v2-large-japanese-char-wwm into the voice folder as `bert`."
+        )
+    return folder, Path(named).expanduser()

@@ -1,0 +1,102 @@
+"""Writing speech while it is made: to a file that appears when it is whole, or down a pipe as it comes."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from sokuon.audio import Audio, SentenceTiming, check_folder, open_sound, settle
+from sokuon.errors import AudioError
+from sokuon.tensors import F32
+
+_UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not known yet
+_BYTES_PER_SAMPLE = 2
+
+
+def write_file(
+    pieces: Iterable[Audio], sample_rate: int, path: Path, format: str
+) -> tuple[float, list[SentenceTiming]]:
+    """Write pieces to a temporary file beside `path`, then rename; returns seconds and where each sentence lies.
+
+    Whatever ends the loop early, an interrupt too, leaves no file behind.
+    """
+    check_folder(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    samples = 0
+    sentences: list[SentenceTiming] = []
+    try:
+        with os.fdopen(handle, "wb") as raw, open_sound(raw, sample_rate, format) as sound:
+            for piece in pieces:
+                sound.write(piece.samples)
+                sentences += piece.shifted(samples / sample_rate).sentences
+                samples += len(piece.samples)
+        settle(Path(name), path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return samples / sample_rate, sentences
+
+
+def write_pipe(pieces: Iterable[Audio], sample_rate: int, pipe: BinaryIO, format: str) -> None:
+    """Write WAV or raw PCM as it comes; other formats once they are whole. A closed pipe ends it quietly."""
+    try:
+        for data in _encoded(pieces, sample_rate, format):
+            pipe.write(data)
+            pipe.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())  # keeps Python's own flush at exit quiet
+
+
+def pcm16(samples: F32) -> bytes:
+    """float32 [N] in [-1, 1] → little-endian int16."""
+    data: bytes = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+    return data
+
+
+def wav_header(sample_rate: int) -> bytes:
+    """44 bytes for mono 16-bit sound of unknown length (spec runtime-behaviour section 8)."""
+    rate = sample_rate * _BYTES_PER_SAMPLE
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, rate, _BYTES_PER_SAMPLE, 16)
+    return (
+        struct.pack("<4sI4s", b"RIFF", _UNKNOWN_LENGTH, b"WAVE") + form + struct.pack("<4sI", b"data", _UNKNOWN_LENGTH)
+    )
+
+
+def subtitles(sentences: Iterable[SentenceTiming], kind: str) -> str:
+    """SubRip (`srt`) or WebVTT (`vtt`) text with one cue for each sentence."""
+    if kind not in ("srt", "vtt"):
+        raise AudioError(f"{kind!r} is not a subtitle format; use srt or vtt.")
+    mark = "," if kind == "srt" else "."
+    cues = [f"{_clock(s.start, mark)} --> {_clock(s.end, mark)}\n{_cue_text(s.text)}\n" for s in sentences]
+    if kind == "vtt":
+        return "WEBVTT\n\n" + "\n".join(cues)
+    return "\n".join(f"{number}\n{cue}" for number, cue in enumerate(cues, 1))
+
+
+def _encoded(pieces: Iterable[Audio], sample_rate: int, format: str) -> Iterator[bytes]:
+    if format in ("wav", "pcm"):
+        if format == "wav":
+            yield wav_header(sample_rate)
+        for piece in pieces:
+            yield pcm16(piece.samples)
+        return
+    samples = [piece.samples for piece in pieces]
+    yield Audio(np.concatenate(samples) if samples else np.zeros(0, np.float32), sample_rate).to_bytes(format)
+
+
+def _clock(seconds: float, mark: str) -> str:
+    whole = round(seconds * 1000)
+    hours, rest = divmod(whole, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
+
+
+def _cue_text(text: str) -> str:
+    """One line, and no arrow that would read as a timing."""
+    return " ".join(text.split()).replace("-->", "→")
