@@ -43,7 +43,9 @@ def read_config(path: Path) -> SourceConfig:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, VoiceError):
             raise
-        raise VoiceError(f"{path} is not a Style-Bert-VITS2 configuration ({error!r}); take the file its author published.") from error
+        raise VoiceError(
+            f"{path} is not a Style-Bert-VITS2 configuration ({error!r}); take the file its author published."
+        ) from error
 
 
 def _refuse_other_models(config: dict[str, Any], path: Path) -> None:

@@ -24,7 +24,9 @@ def duration_predictor(s: Scope, hidden: Value, speaker: Value, c: int, g_width:
     filters, _, kernel = s.checkpoint.shape(s.prefix + "conv_1.weight")
     x = g.op("Add", hidden, linear(s.at("cond"), speaker, g_width, c))
     for n, c_in in ((1, c), (2, filters)):
-        x = layer_norm(s.at(f"norm_{n}"), g.op("Relu", conv_layer(s.at(f"conv_{n}"), x, c_in, filters, kernel)), filters)
+        x = layer_norm(
+            s.at(f"norm_{n}"), g.op("Relu", conv_layer(s.at(f"conv_{n}"), x, c_in, filters, kernel)), filters
+        )
     return _flat(g, linear(s.at("proj"), x, filters, 1))
 
 
@@ -92,7 +94,9 @@ def _quadratic_root(g: Graph, t: Value, height: Value, s: Value, ends: tuple[Val
     b = g.op("Sub", g.op("Mul", height, d0), te)
     st = g.op("Mul", s, t)
     four_ac = g.op("Mul", g.op("Mul", a, st), g.const(np.float32(-4.0)))
-    discriminant = g.op("Max", g.op("Sub", g.op("Mul", b, b), four_ac), g.const(np.float32(0.0)))  # ≥ 0 but for rounding
+    discriminant = g.op(
+        "Max", g.op("Sub", g.op("Mul", b, b), four_ac), g.const(np.float32(0.0))
+    )  # ≥ 0 but for rounding
     return g.op("Div", g.op("Add", st, st), g.op("Add", b, g.op("Sqrt", discriminant)))
 
 

@@ -66,7 +66,9 @@ def _wavenet(s: Scope, x: Value, speaker: Value, shape: StackShape) -> Value:
     condition = affine(g, speaker, s.const("cond_layer.weight", weight), bias)  # [2C·layers]
     skips: list[Value] = []
     for i in range(layers):
-        here = g.op("Add", _normed_conv(s, f"in_layers.{i}", x, 2 * c), columns(g, condition, 2 * c * i, 2 * c * (i + 1)))
+        here = g.op(
+            "Add", _normed_conv(s, f"in_layers.{i}", x, 2 * c), columns(g, condition, 2 * c * i, 2 * c * (i + 1))
+        )
         gate = g.op("Mul", g.op("Tanh", columns(g, here, 0, c)), g.op("Sigmoid", columns(g, here, c, 2 * c)))
         last = i == layers - 1
         out = _normed_conv(s, f"res_skip_layers.{i}", gate, c if last else 2 * c)
