@@ -42,6 +42,7 @@ def _options(threads: int) -> ort.SessionOptions:
     options.enable_mem_pattern = False  # sizes change with every sentence: a plan per size is memory for nothing
     options.enable_cpu_mem_arena = False  # the arena keeps the largest sentence ever spoken
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # the next graph needs these processors
     return options
 
 

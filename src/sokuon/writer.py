@@ -81,10 +81,10 @@ def subtitles(sentences: Iterable[SentenceTiming], kind: str) -> str:
 
 def _encoded(pieces: Iterable[Audio], sample_rate: int, format: str) -> Iterator[bytes]:
     if format in ("wav", "pcm"):
-        if format == "wav":
-            yield wav_header(sample_rate)
-        for piece in pieces:
-            yield pcm16(piece.samples)
+        header = wav_header(sample_rate) if format == "wav" else b""
+        for piece in pieces:  # what cannot be spoken fails before a byte is written
+            yield header + pcm16(piece.samples)
+            header = b""
         return
     samples = [piece.samples for piece in pieces]
     yield Audio(np.concatenate(samples) if samples else np.zeros(0, np.float32), sample_rate).to_bytes(format)
