@@ -19,7 +19,7 @@ DecoderChoice = Literal["auto", "native", "onnx"]
 
 _log = logging.getLogger("sokuon")
 _PREFIX = "dec."  # of the decoder's tensors in the weights file
-_MOST_FRAMES_PER_RUN = 384  # memory of ONNX Runtime grows with the chunk: about 0.1 MB a frame at full size
+_MOST_FRAMES_PER_RUN = 768  # memory of ONNX Runtime grows with the chunk: about 0.1 MB a frame at full size
 
 
 class Decoder(Protocol):

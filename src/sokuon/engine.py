@@ -16,7 +16,7 @@ from sokuon.noise import Noise, fresh_seed
 from sokuon.options import SynthesisOptions
 from sokuon.pauses import SHORTEST_S, predicted_pause
 from sokuon.pitch import reshape_pitch
-from sokuon.synthesizer import I64, Synthesizer, Utterance, durations
+from sokuon.synthesizer import I64, Chunking, Synthesizer, Utterance, durations, growing_chunks, whole
 from sokuon.tensors import F32
 from sokuon.text import FrontEnd, Phonemes, Sentence, with_given
 from sokuon.voice import Voice
@@ -66,17 +66,17 @@ class Engine:
     def speak(self, text: str, options: SynthesisOptions | None = None, **changes: object) -> Audio:
         """All of `text` as one Audio. Keywords are the fields of SynthesisOptions."""
         options = (options or SynthesisOptions()).changed(**changes)
-        audio = join(self._pieces(text, options), self._choose(options).voice.sample_rate)
+        audio = join(self._pieces(text, options, whole), self._choose(options).voice.sample_rate)
         return audio.normalized() if options.normalize else audio
 
     def stream(self, text: str, options: SynthesisOptions | None = None, **changes: object) -> Iterator[Audio]:
-        """The same samples as `speak`, in pieces as soon as they are ready, from inside the first sentence on.
+        """The sound of `speak` (to rounding) in pieces as soon as they are ready, from inside the first sentence on.
 
         Timings of a piece count from its own beginning; a phoneme belongs to the piece in which it begins.
         """
         options = (options or SynthesisOptions()).changed(**changes)
         self._choose(options)  # an unknown voice is an error now, not at the first piece
-        return self._pieces(text, options)
+        return self._pieces(text, options, growing_chunks)
 
     def profile(self, text: str, options: SynthesisOptions | None = None) -> dict[str, float]:
         """Seconds spent in each stage (front_end, bert, encoder, flow, decoder) for `text`, without pauses."""
@@ -93,11 +93,11 @@ class Engine:
             drawn = _frame_noise(frames, encoded.mean.shape[1], noise, options)
             speaker = line.utterance.speaker
             z = clock.call("flow", cast.synthesizer.latent, encoded, frames, drawn, speaker)
-            for _ in clock.each("decoder", cast.synthesizer.decode(z, speaker)):
+            for _ in clock.each("decoder", cast.synthesizer.decode(z, speaker, whole(len(z)))):
                 pass
         return spent
 
-    def _pieces(self, text: str, options: SynthesisOptions) -> Iterator[Audio]:
+    def _pieces(self, text: str, options: SynthesisOptions, chunks: Chunking) -> Iterator[Audio]:
         cast = self._choose(options)
         options = replace(options, seed=fresh_seed()) if options.seed is None else options
         before: Line | None = None
@@ -107,7 +107,7 @@ class Engine:
             if before is not None:
                 yield _gap(cast, before, line, tail, options)
             before, heard = line, []
-            for piece in _spoken(cast, line, options):
+            for piece in _spoken(cast, line, options, chunks):
                 heard.append(piece.samples)
                 yield piece
             tail = np.concatenate(heard) if heard else tail
@@ -139,14 +139,14 @@ class Engine:
         return self._cast[name]
 
 
-def _spoken(cast: Cast, line: Line, options: SynthesisOptions) -> Iterator[Audio]:
+def _spoken(cast: Cast, line: Line, options: SynthesisOptions, chunks: Chunking) -> Iterator[Audio]:
     """One sentence in pieces."""
     noise = Noise(options.seed or 0, line.phonemes)
     speaker, synthesizer = line.utterance.speaker, cast.synthesizer
     encoded = synthesizer.encode(line.utterance, _duration_noise(line, noise, options))
     frames = durations(encoded, options)
     z = synthesizer.latent(encoded, frames, _frame_noise(frames, encoded.mean.shape[1], noise, options), speaker)
-    pieces = synthesizer.decode(z, speaker)
+    pieces = synthesizer.decode(z, speaker, chunks(len(z)))
     if options.reshapes_pitch:  # WORLD needs the whole sentence
         whole = np.concatenate(list(pieces))
         pieces = iter([reshape_pitch(whole, cast.voice.sample_rate, options.pitch, options.intonation)])

@@ -5,7 +5,7 @@ Letters: T phone slots, F frames, C latent channels, S characters + 2, B BERT wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from sokuon.text import Slots
 from sokuon.voice import Voice
 
 I64 = npt.NDArray[np.int64]
+Chunking = Callable[[int], list[int]]  # frames → sizes that sum to it
 _FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop: the first sound leaves early
 _GROWTH = 2  # each chunk twice as long as the one before: the margin is paid ever more rarely
 _LARGEST_CHUNK_FRAMES = 384
@@ -76,9 +77,9 @@ class Synthesizer:
         z_prior = mean + noise * np.exp(_expand(encoded.log_std, frames))
         return self._flow.run(z_prior=z_prior, speaker=speaker)[0]
 
-    def decode(self, z: F32, speaker: F32, chunks: Sequence[int] | None = None) -> Iterator[F32]:
-        """Samples of z [F, C] in pieces of `chunks` frames (default: one small piece, then growing ones)."""
-        yield from self._decoder.stream(z, speaker, chunks or growing_chunks(len(z)))
+    def decode(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
+        """Samples of z [F, C] in pieces of `chunks` frames, which sum to F."""
+        yield from self._decoder.stream(z, speaker, chunks)
 
 
 def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
@@ -91,8 +92,16 @@ def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
     return np.asarray(np.clip(frames, 0, _MOST_FRAMES_PER_SLOT), np.int64)
 
 
+def whole(frames: int) -> list[int]:
+    """One chunk: no frame is decoded twice."""
+    return [frames]
+
+
 def growing_chunks(frames: int) -> list[int]:
-    """Chunk sizes that sum to `frames`: small first, doubling up to a bound."""
+    """Chunk sizes that sum to `frames`: small first for an early sound, doubling up to a bound.
+
+    Every boundary costs two margins of frames decoded twice.
+    """
     sizes: list[int] = []
     size = _FIRST_CHUNK_FRAMES
     while frames > 0:
