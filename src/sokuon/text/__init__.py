@@ -1,5 +1,6 @@
 """The text front end: any text -> the phonemes, tones and character counts a JP-Extra voice was trained on."""
 
+from sokuon.text.dictionary import DictionaryWord, UserDictionary
 from sokuon.text.frontend import FrontEnd, Sentence
 from sokuon.text.phonemes import PhonemeError, Phonemes, Slots, with_given
 from sokuon.text.tables import LANGUAGE_ID, SYMBOLS, TONE_OFFSET
@@ -9,11 +10,13 @@ __all__ = [
     "LANGUAGE_ID",
     "SYMBOLS",
     "TONE_OFFSET",
+    "DictionaryWord",
     "FrontEnd",
     "PhonemeError",
     "Phonemes",
     "Sentence",
     "Slots",
+    "UserDictionary",
     "Word",
     "with_given",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sokuon.text.dictionary import UserDictionary
+from sokuon.text.english import EnglishReader
+from sokuon.text.markup import Mark, MarkupReader, restore
 from sokuon.text.normalize import normalize
 from sokuon.text.openjtalk import Analyzer
 from sokuon.text.phonemes import Phonemes
-from sokuon.text.sentences import split_sentences
-from sokuon.text.words import Word, phonemes_of, words_of
+from sokuon.text.sentences import PAUSE, split_sentences
+from sokuon.text.words import Analysis, Word, phonemes_of, words_of
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,55 @@ class Sentence:
     """A pause asked for in the text, in seconds; None: the engine predicts it."""
 
 
+@dataclass(frozen=True)
+class _Tools:
+    """What is made from one state of the user dictionary."""
+
+    version: int
+    markup: MarkupReader
+    analyzer: Analyzer
+    english: EnglishReader
+
+
 class FrontEnd:
     """Thread-safe; cheap to construct, opens OpenJTalk at the first text."""
 
     def __init__(self, dictionary: UserDictionary | None = None) -> None:
-        self._dictionary = dictionary
-        self._analyzer = Analyzer()
+        self._dictionary = dictionary or UserDictionary()
+        self._lock = threading.Lock()
+        self._tools: _Tools | None = None
 
     def sentences(self, text: str) -> Iterator[Sentence]:
         """The sentences of a text of any length, analysed one after the other as they are asked for."""
-        for source in split_sentences(text):
-            analysis = self._analyzer.analyze(normalize(source))
-            yield Sentence(source, words_of(analysis.nodes), phonemes_of(analysis), None)
+        tools = self._current()
+        marked = tools.markup.read(text)
+        marks = iter(marked.marks)
+        for piece in split_sentences(marked.text):
+            source, own = restore(piece, marks)
+            analysis = _analyze(piece, own, tools)
+            pause_s = sum(mark.pause_s or 0.0 for mark in own) if PAUSE in piece else None
+            yield Sentence(source, words_of(analysis.nodes), phonemes_of(analysis), pause_s)
 
     def phonemize(self, text: str) -> Phonemes:
-        """The text as one sentence."""
-        return phonemes_of(self._analyzer.analyze(normalize(text)))
+        """The text as one sentence; pauses in it are ignored."""
+        tools = self._current()
+        marked = tools.markup.read(text)
+        return phonemes_of(_analyze(marked.text, marked.marks, tools))
+
+    def _current(self) -> _Tools:
+        """The tools for the dictionary as it is now; another thread goes on with those it has."""
+        with self._lock:
+            if self._tools is None or self._tools.version != self._dictionary.version:
+                self._tools = _make_tools(self._dictionary)
+            return self._tools
+
+
+def _make_tools(dictionary: UserDictionary) -> _Tools:
+    version = dictionary.version
+    analyzer = Analyzer(dictionary.csv())
+    return _Tools(version, MarkupReader(dictionary.given()), analyzer, EnglishReader(analyzer.dictionary_reading))
+
+
+def _analyze(marked_text: str, marks: Sequence[Mark], tools: _Tools) -> Analysis:
+    text = normalize(marked_text.replace(PAUSE, ""), tools.english)
+    return tools.analyzer.analyze(text, [mark.word for mark in marks if mark.word])

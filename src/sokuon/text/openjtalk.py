@@ -7,17 +7,24 @@ off: it costs 200 MB of memory and corrects few readings.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sokuon.errors import DictionaryError
 from sokuon.text.morae import count_morae
 from sokuon.text.words import FORCED, Analysis, Forced, Node
 
 _FORCED_RUN = re.compile(f"{FORCED}|[^{FORCED}]+")
 _LONG = "ー"
+_STDOUT_LOCK = threading.Lock()
+_SPELLED = frozenset(["フィラー", "記号"])  # parts of speech of letters and unknown words
 _VOWEL_KANA = {
     **dict.fromkeys("アカガサザタダナハバパマヤラワァャヮヵ", "ア"),
     **dict.fromkeys("イキギシジチヂニヒビピミリィヰ", "イ"),
@@ -30,10 +37,11 @@ _VOWEL_KANA = {
 
 
 class Analyzer:
-    """OpenJTalk with an optional compiled user dictionary. Thread-safe; loads lazily."""
+    """OpenJTalk with words of the user's own. Thread-safe; loads lazily."""
 
-    def __init__(self, user_dictionary: Path | None = None) -> None:
-        self._user_dictionary = user_dictionary
+    def __init__(self, user_words: str = "") -> None:
+        """`user_words`: MeCab dictionary source, one row a word."""
+        self._user_words = user_words
         self._lock = threading.Lock()
         self._jtalk: Any = None
 
@@ -44,31 +52,80 @@ class Analyzer:
         with self._lock:
             features = self._features(text, forced)
             spoken = list(_without_leading_long_marks(features))
-            labels = self._jtalk.make_label(spoken) if spoken else []
+            labels = self._jtalk.make_label(spoken) if any(feature["mora_size"] for feature in spoken) else []
         waiting = iter(forced)
         return Analysis(tuple(_node(feature, waiting) for feature in features), tuple(labels))
 
+    def dictionary_reading(self, word: str) -> str | None:
+        """Katakana of a Latin word if the dictionary holds it; OpenJTalk would spell any other."""
+        with self._lock:
+            features = self._features(word, ())
+        known = features and all(feature["pos"] not in _SPELLED for feature in features)
+        return "".join(feature["pron"] for feature in features).replace("’", "") if known else None
+
     def _features(self, text: str, forced: Sequence[Forced]) -> Any:
         import pyopenjtalk
+        from pyopenjtalk._mapping import mark_user_dictionary_reading_protection
         from pyopenjtalk.utils import normalize_unknown_itaiji
 
         if self._jtalk is None:
-            self._jtalk = self._open()
+            self._jtalk = _open(self._user_words)
         text = normalize_unknown_itaiji(text, inference_jtalk=self._jtalk)
-        morphemes = list(_with_forced(self._jtalk.run_mecab(text), forced))
-        features = self._jtalk.run_njd_from_mecab(morphemes, True, True)
+        morphemes, details = self._morphemes(text)
+        features = self._jtalk.run_njd_from_mecab(list(_with_forced(morphemes, forced)), True, True)
+        if details:
+            mark_user_dictionary_reading_protection(features, details, (True,))
         return pyopenjtalk.apply_postprocessing(
             text, features, use_sudachi_kanji_yomi=False, predict_nani=True, jtalk=self._jtalk
         )
 
-    def _open(self) -> Any:
-        import pyopenjtalk
-        from pyopenjtalk.openjtalk import OpenJTalk
+    def _morphemes(self, text: str) -> tuple[Any, Any]:
+        """MeCab's morphemes; with user words also where each came from, so that their readings stay."""
+        return self._jtalk.run_mecab_detailed(text) if self._user_words else (self._jtalk.run_mecab(text), None)
 
+
+def _open(user_words: str) -> Any:
+    import pyopenjtalk
+    from pyopenjtalk.openjtalk import OpenJTalk
+
+    if not user_words:
+        return OpenJTalk(dn_mecab=pyopenjtalk.OPEN_JTALK_DICT_DIR)
+    with tempfile.TemporaryDirectory(prefix="sokuon-", ignore_cleanup_errors=True) as folder:
+        compiled = Path(folder, "user.dic")
+        _compile(user_words, compiled)
         return OpenJTalk(
             dn_mecab=pyopenjtalk.OPEN_JTALK_DICT_DIR,
-            userdic=str(self._user_dictionary).encode() if self._user_dictionary else b"",
+            userdic=str(compiled).encode(),
+            userdic_reading_protection=[True],
         )
+
+
+def _compile(user_words: str, target: Path) -> None:
+    import pyopenjtalk
+
+    source = target.with_suffix(".csv")
+    source.write_text(user_words, encoding="utf-8")
+    try:
+        with _silent_stdout():
+            pyopenjtalk.mecab_dict_index(str(source), str(target))
+    except RuntimeError as error:
+        raise DictionaryError(f"The user dictionary cannot be compiled ({error}): check its words.") from error
+
+
+@contextmanager
+def _silent_stdout() -> Iterator[None]:
+    """MeCab's compiler reports its progress on the process's standard output; there is no option against it."""
+    with _STDOUT_LOCK:
+        sys.stdout.flush()
+        saved = os.dup(1)
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(quiet, 1)
+            yield
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)
+            os.close(quiet)
 
 
 def _with_forced(morphemes: Sequence[str], forced: Sequence[Forced]) -> Iterator[str]:

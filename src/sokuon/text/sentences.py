@@ -5,26 +5,64 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_SENTENCE = re.compile(r"[^。！？!?\n]*[。！？!?\n]|[^。！？!?\n]+")
-_SPEECH = re.compile(r"[ぁ-ゖァ-ヶ一-鿿々〆〇A-Za-z0-9Ａ-Ｚａ-ｚ０-９ｦ-ﾟ]")
+from sokuon.text.words import FORCED
+
+PAUSE = "\ue002"
+"""Stands for a pause asked for in the text; it ends a sentence (a private-use character)."""
+
+MAX_CHARACTERS = 200
+"""Longer sentences are cut, at the best place there is: a few minutes of memory and delay are worth a short pause."""
+
+# A question or exclamation mark within an address (https://a.b/?c) ends nothing.
+_IN_ADDRESS = r"(?<=[A-Za-z0-9/=&])[!?](?=[A-Za-z0-9])"
+_END = f"[。！？\n{PAUSE}]|(?!{_IN_ADDRESS})[!?]"
+_SENTENCE = re.compile(rf"(?:{_IN_ADDRESS}|[^。！？!?\n{PAUSE}])*(?:{_END})|(?:{_IN_ADDRESS}|[^。！？!?\n{PAUSE}])+")
+_SPEECH = re.compile(f"[ぁ-ゖァ-ヶ一-鿿々〆〇A-Za-z0-9Ａ-Ｚａ-ｚ０-９ｦ-ﾟ{FORCED}]")
+_CUTS = (
+    re.compile(r"[、,，;；…]+[」』）)]?|[.．](?=\s)"),
+    re.compile(r"\s+|[」』）)]"),
+    re.compile(r"(?<=[ぁ-ん])(?=[一-鿿ァ-ヺA-Za-z])"),
+)
 
 
 def split_sentences(text: str) -> Iterator[str]:
-    """Cut after each of 。！？!? and line breaks; a piece without any speech joins the sentence before it.
+    """Cut after each of 。！？!?, line breaks and pauses; over-long sentences once more within.
 
-    Leading pieces without speech join the first sentence; text without any speech is one sentence.
+    A piece without any speech joins the sentence before it, or the first one; text without any speech is one sentence.
     """
+    for sentence in _at_marks(text):
+        yield from split_long(sentence)
+
+
+def _at_marks(text: str) -> Iterator[str]:
     held = ""
     for match in _SENTENCE.finditer(text):
         piece = match.group().strip()
         if not piece:
             continue
-        if not _SPEECH.search(held):
-            held += piece
-        elif _SPEECH.search(piece):
+        if held and (held.endswith(PAUSE) or (_SPEECH.search(held) and _SPEECH.search(piece))):
             yield held
             held = piece
         else:
             held += piece
     if held:
         yield held
+
+
+def split_long(sentence: str, limit: int = MAX_CHARACTERS) -> Iterator[str]:
+    """Pieces of at most `limit` characters, cut after a comma, else a space or bracket, else between words."""
+    start = 0
+    while len(sentence) - start > limit:
+        end = _best_cut(sentence, start, start + limit)
+        yield sentence[start:end]
+        start = end
+    yield sentence[start:]
+
+
+def _best_cut(sentence: str, start: int, limit: int) -> int:
+    """The last good place in the second half of the window, else its end."""
+    for pattern in _CUTS:
+        places = [match.end() for match in pattern.finditer(sentence, start + (limit - start) // 2, limit)]
+        if places:
+            return places[-1]
+    return limit

@@ -76,6 +76,8 @@ def _word(node: Node) -> Word:
     reading = node.pron.replace(_DEVOICED, "")
     if reading in _SILENT:
         reading = surface if is_punctuation(surface) else "'" * len(surface)
+    if (surface, reading) == (".", "テン"):
+        surface = "点"
     # A readable word in characters the voices do not know (𩸽) is written as its reading.
     return Word(surface or reading, reading, node.accent, not node.chained)
 

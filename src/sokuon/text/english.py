@@ -1,0 +1,162 @@
+"""Latin letters -> katakana: known names, acronyms letter by letter, everything else by kanalizer (a small network)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache, lru_cache
+from importlib.resources import files
+
+_LETTERS = dict(
+    zip(
+        "abcdefghijklmnopqrstuvwxyz",
+        "エー ビー シー ディー イー エフ ジー エイチ アイ ジェー ケー エル エム エヌ オー ピー キュー アール エス ティー ユー ブイ "
+        "ダブリュー エックス ワイ ゼット".split(),
+        strict=True,
+    )
+)
+# A run of Latin text without spaces, with the signs and digits that names hold (C++, Wi-Fi, Node.js, AT&T, MP3, 3D).
+_CORE = r"[A-Za-z\d]*[A-Za-z][A-Za-z\d]*"
+_TOKEN = re.compile(rf"(?<![A-Za-z\d])\.?{_CORE}(?:[-./&'’][A-Za-z\d]+)*(?:\+\+|[#!.](?![A-Za-z\d]))?")
+_PIECE = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*|\d+(?:\.\d+)*|[^A-Za-z\d]+")
+_HUMPS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_VOWEL = re.compile("[aeiouy]")
+_SIGNS = {"&": "アンド", "/": "スラッシュ", "+": "プラス", "#": "シャープ"}
+_ARTICLE = re.compile(r"(?<![A-Za-z\d&'.-])A(?= [a-z]{2})")
+_KEYS = re.compile(r"\b(Ctrl|Alt|Shift|Cmd|Command|Win|Option|Control) ?\+ ?(?=[A-Za-z\d])")
+_LONGEST_ACRONYM = 3
+_LONGEST_SPELLED = 4
+_LONGEST_WORD = 30
+
+Lookup = Callable[[str], str | None]
+
+
+@cache
+def _table() -> dict[str, str]:
+    lines = files("sokuon.text").joinpath("data/english.tsv").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t") for line in lines if "\t" in line and not line.startswith("# "))
+
+
+@cache
+def _lower_table() -> dict[str, str]:
+    """The table for any case; names that are spelled as a common word (US, IT, WHO) only match as written."""
+    table = _table()
+    return {word.lower(): reading for word, reading in table.items()} | {
+        word: reading for word, reading in table.items() if word == word.lower()
+    }
+
+
+def spell(letters: str) -> str:
+    """Letter by letter: GPU ジーピーユー."""
+    return "".join(_LETTERS[letter] for letter in letters.lower())
+
+
+class EnglishReader:
+    """Reads Latin text; `lookup` gives the reading of a word in OpenJTalk's dictionary, if it has one."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lru_cache(maxsize=8192)(lookup)
+
+    def read(self, text: str) -> str:
+        """Replace every Latin word by its reading; spaces between the words stay."""
+        text = _KEYS.sub(r"\1 ", _ARTICLE.sub("ア", text))
+        return _TOKEN.sub(lambda match: self._token(match.group()), text)
+
+    @staticmethod
+    def known(token: str) -> str | None:
+        """The reading of a name or word in the table."""
+        return _known(token)
+
+    def word(self, word: str) -> str:
+        """One word of Latin letters, in katakana."""
+        known = _known(word)
+        if known:
+            return known
+        if len(word) == 1:
+            return spell(word)
+        if word.isupper():
+            return self._capitals(word)
+        humps = _HUMPS.findall(word)
+        if len(humps) > 1 and "".join(humps) == word:
+            return "".join(self.word(hump) for hump in humps)
+        return self._inflected(word) or self._lookup(word) or _guess(word.lower())
+
+    def _token(self, token: str) -> str:
+        """A token as a whole if it is known, else its longest known start, else piece by piece."""
+        known = _known(token)
+        if known:
+            return known
+        tail = token[-1] if token[-1] in ".!" else ""
+        if tail:
+            return self._token(token[:-1]) + tail
+        return "".join(self._piece(piece) for piece in _split_known(token))
+
+    def _piece(self, piece: str) -> str:
+        if piece[0].isdigit():
+            return piece
+        if piece[0] == ".":
+            return "ドット"
+        if not piece[0].isalpha():
+            return _known(piece) or "".join(_SIGNS.get(sign, "") for sign in piece)
+        return _known(piece) or self._apostrophe(piece)
+
+    def _apostrophe(self, piece: str) -> str:
+        parts = re.split("['’]", piece)
+        endings = {"s": "ズ", "t": "ト", "re": "アー", "ll": "ル", "ve": "ブ", "d": "ド", "m": "ム"}
+        return self.word(parts[0]) + "".join(endings.get(part.lower()) or self.word(part) for part in parts[1:])
+
+    def _capitals(self, word: str) -> str:
+        """Acronyms are spelled, unless long enough to be a word in capitals that can be pronounced."""
+        dictionary = self._lookup(word)
+        if dictionary:
+            return dictionary
+        if len(word) <= _LONGEST_SPELLED or not _VOWEL.search(word.lower()):
+            return spell(word)
+        return self.word(word.capitalize())
+
+    def _inflected(self, word: str) -> str | None:
+        """Plurals and third persons of known words: GitHubs, prompts."""
+        if not word.endswith("s") or word.endswith("ss"):
+            return None
+        base = _known(word[:-1])
+        return base + ("ス" if word[-2] in "kpft" else "ズ") if base else None
+
+
+def _known(token: str) -> str | None:
+    token = token.replace("’", "'")
+    if len(token) == 1 and token.isupper():
+        return spell(token)
+    exact = _table().get(token)
+    if exact or (token.isupper() and len(token) <= _LONGEST_ACRONYM) or token in _ORDINARY_CAPITALS:
+        return exact
+    return _lower_table().get(token.lower())
+
+
+_ORDINARY_CAPITALS = frozenset(
+    ["us", "it", "Us", "who", "Who", "pin", "Pin", "go", "arm", "aids", "ram", "sim", "un", "ar", "mr"]
+)
+
+
+def _split_known(token: str) -> list[str]:
+    """Pieces of letters, digits and signs, with known parts of several pieces (MP3, Wi-Fi) kept whole."""
+    pieces: list[str] = _PIECE.findall(token)
+    parts: list[str] = []
+    start = 0
+    while start < len(pieces):
+        end = next(
+            (end for end in range(min(len(pieces), start + 5), start + 1, -1) if _known("".join(pieces[start:end]))),
+            start + 1,
+        )
+        parts.append("".join(pieces[start:end]))
+        start = end
+    return parts
+
+
+@lru_cache(maxsize=8192)
+def _guess(word: str) -> str:
+    """Katakana by kanalizer; letter by letter where it cannot (no vowel, or far too long for a word)."""
+    if not _VOWEL.search(word) or len(word) > _LONGEST_WORD:
+        return spell(word)
+    import kanalizer
+
+    return str(kanalizer.convert(word, on_incomplete="ignore"))

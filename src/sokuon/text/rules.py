@@ -1,0 +1,34 @@
+"""What a reading rule is: a pattern and what it becomes. The rule modules are tables of these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+SOFT = "\ue001"
+"""A short break that is dropped beside punctuation (a private-use character, gone after normalisation)."""
+
+Replacement = str | Callable[[re.Match[str]], str]
+Rule = tuple[re.Pattern[str], Replacement]
+
+
+def rule(pattern: str, replacement: Replacement, flags: int = 0) -> Rule:
+    """One rule; `replacement` is a template (\\1) or a function of the match."""
+    return re.compile(pattern, flags), replacement
+
+
+def apply(rules: Iterable[Rule], text: str) -> str:
+    """Apply the rules in order, each over the whole text."""
+    for pattern, replacement in rules:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """A pattern for any of the words, the longest first."""
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
+# Digits, decimals and thousands separators, not inside a word or another number.
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+JAPANESE = r"[ぁ-ゖァ-ヺー一-鿿々〆〇]"
