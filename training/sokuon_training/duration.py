@@ -89,12 +89,12 @@ class SplineCoupling(nn.Module):
         return widths / self.root, heights / self.root, slopes
 
     def forward(self, z: Tensor, mask: Tensor, cond: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = z.split(1, 1)
+        first, second = z.chunk(2, 1)
         second, log_slope = spline.forward(second, self.raw(first, mask, cond))
         return torch.cat([first, second], 1) * mask, (log_slope * mask).sum((1, 2))
 
     def inverse(self, z: Tensor, mask: Tensor, cond: Tensor) -> Tensor:
-        first, second = z.split(1, 1)
+        first, second = z.chunk(2, 1)
         return torch.cat([first, spline.inverse(second, self.raw(first, mask, cond))], 1) * mask
 
 
@@ -154,7 +154,7 @@ class StochasticPredictor(nn.Module):
         seen = self.post_proj(self.post_convs(self.post_pre(w), mask)) * mask
         e = torch.randn(len(h), 2, h.shape[2], device=h.device, dtype=h.dtype) * mask
         q, log_det_q = run_flow(self.post_flows, e, mask, cond + seen)
-        part, extra = q.split(1, 1)
+        part, extra = q.chunk(2, 1)
         log_det_q = log_det_q + ((logsigmoid(part) + logsigmoid(-part)) * mask).sum((1, 2))
         log_q = (-0.5 * (LOG_2PI + e**2) * mask).sum((1, 2)) - log_det_q
         log_rest = (w - part.sigmoid() * mask).clamp_min(1e-5).log() * mask  # ceil(exp(.)) gives the frames back

@@ -47,7 +47,6 @@ class Coupling(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         c, half = config.channels, config.channels // 2
-        self.half = half
         self.pre = nn.Conv1d(half, c, 1)
         self.enc = _transformer(config) if config.transformer_flow else WaveNet(c, config.gin_channels)
         self.post = nn.Conv1d(c, half, 1)
@@ -59,11 +58,11 @@ class Coupling(nn.Module):
         return out
 
     def forward(self, x: Tensor, mask: Tensor, g: Tensor) -> Tensor:
-        first, second = x.split(self.half, 1)
+        first, second = x.chunk(2, 1)
         return torch.cat([first, second + self.shift(first, mask, g)], 1)
 
     def inverse(self, x: Tensor, mask: Tensor, g: Tensor) -> Tensor:
-        first, second = x.split(self.half, 1)
+        first, second = x.chunk(2, 1)
         return torch.cat([first, second - self.shift(first, mask, g)], 1)
 
 

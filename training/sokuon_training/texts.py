@@ -22,7 +22,6 @@ from sokuon_training.latents import LatentMap
 from sokuon_training.prepare import Label
 from sokuon_training.prosody import Contour
 
-CROP_FRAMES = 128
 RARE = 2  # characters seen less often share [UNK], which so learns to stand for any
 UNKNOWN_SHARE = 0.03  # of characters replaced by [UNK] in training
 
@@ -69,16 +68,16 @@ def vocabulary_of(labels: Sequence[Label]) -> list[str]:
 
 @dataclass(frozen=True)
 class Batch:
-    """B sentences, T slots, S tokens, CROP_FRAMES frames."""
+    """B sentences, T slots, S tokens, F frames."""
 
     text: TextInput  # without bert
     ids: Tensor  # [B, S]
     id_mask: Tensor  # [B, S]
     spread: Tensor  # [B, T] token of each slot
     frames: Tensor  # [B, T] as the style's tempo wants them, fractions allowed; 0 where padded
-    z: Tensor  # [B, C, CROP_FRAMES]
-    slot: Tensor  # [B, CROP_FRAMES] slot of each frame
-    z_mask: Tensor  # [B, 1, CROP_FRAMES]
+    z: Tensor  # [B, C, F]
+    slot: Tensor  # [B, F] slot of each frame
+    z_mask: Tensor  # [B, 1, F]
 
     def to(self, device: torch.device) -> Batch:
         moved = {k: v.to(device) for k, v in self.__dict__.items() if isinstance(v, Tensor)}
@@ -108,9 +107,9 @@ class Item:
 class Batches:
     """Random batches of items of similar length."""
 
-    def __init__(self, items: list[Item], latents: LatentMap, seed: int) -> None:
+    def __init__(self, items: list[Item], latents: LatentMap, seed: int, crop: int) -> None:
         self.items = sorted(items, key=lambda x: len(x.label.symbols))
-        self.latents, self.rng = latents, np.random.default_rng(seed)
+        self.latents, self.rng, self.crop = latents, np.random.default_rng(seed), crop
 
     def draw(self, size: int) -> Batch:
         """Sentences come from a random window of the length-sorted list, so that little is padding."""
@@ -124,7 +123,8 @@ class Batches:
         drawn = [random_style(rng) for _ in items]
         slots = [torch.tensor(x.label.symbols) for x in items]
         mask = pad_sequence([torch.ones(len(s)) for s in slots], batch_first=True).unsqueeze(1)
-        crops = [self._crop(x, style) for x, (_, style) in zip(items, drawn, strict=True)]
+        width = min(self.crop, max(x.z.shape[1] for x in items))
+        crops = [self._crop(x, style, width) for x, (_, style) in zip(items, drawn, strict=True)]
         frames = [torch.tensor(x.label.frames) * s.tempo for x, (_, s) in zip(items, drawn, strict=True)]
         ids = [_forget(torch.tensor(x.ids), rng) for x in items]
         text = TextInput(
@@ -146,16 +146,16 @@ class Batches:
             torch.stack([c[2] for c in crops]).unsqueeze(1),
         )
 
-    def _crop(self, item: Item, style: Style) -> tuple[Tensor, Tensor, Tensor]:
-        """(z [C, CROP_FRAMES], slot of each frame, mask) of a random part, with the style's F0."""
+    def _crop(self, item: Item, style: Style, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(z [C, width], slot of each frame, mask) of a random part, with the style's F0."""
         total = item.z.shape[1]
-        start = int(self.rng.integers(0, max(1, total - CROP_FRAMES + 1)))
-        part, count = slice(start, start + CROP_FRAMES), min(CROP_FRAMES, total)
-        z = np.zeros((item.z.shape[0], CROP_FRAMES), np.float32)
+        start = int(self.rng.integers(0, max(1, total - width + 1)))
+        part, count = slice(start, start + width), min(width, total)
+        z = np.zeros((item.z.shape[0], width), np.float32)
         z[:, :count] = item.z[:, part]
         f0 = item.contour.f0(item.voiced, style.accent_range, style.shift_st)
         z[self.latents.pitch_channels, :count] = self.latents.pitch_of(f0)[:, part]
-        slot, mask = np.zeros(CROP_FRAMES, np.int64), np.zeros(CROP_FRAMES, np.float32)
+        slot, mask = np.zeros(width, np.int64), np.zeros(width, np.float32)
         slot[:count] = np.repeat(np.arange(len(item.label.frames)), item.label.frames)[part]
         mask[:count] = 1
         return torch.from_numpy(z), torch.from_numpy(slot), torch.from_numpy(mask)
