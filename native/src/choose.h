@@ -12,12 +12,12 @@ struct Choice {
 
 inline Choice choose(int inputs, int outputs, int taps) {
     const int channels = inputs < outputs ? inputs : outputs;
-    if (taps == 1 || channels <= 8) return {Outer::direct, Inner::none};
-    if (taps <= 3) return {channels <= 32 ? Outer::direct : Outer::f43, Inner::none};
     const int groups = (taps + 3) / 4;
-    if (channels <= 32) return {Outer::f44, Inner::none};
-    if (groups == 2) return {Outer::f44, Inner::f32};
-    if (groups == 3) return {Outer::f44, Inner::f23};
+    if (taps == 1 || channels <= 8) return {Outer::direct, Inner::none};
+    if (taps <= 3) return {channels <= 16 ? Outer::direct : Outer::f63, Inner::none};
+    if (channels <= 16) return {Outer::f44, Inner::none};
+    if (groups == 2 && channels > 32) return {Outer::f44, Inner::f32};
+    if (groups == 3) return {Outer::f44, Inner::f43};
     return {Outer::f44, Inner::none};
 }
 

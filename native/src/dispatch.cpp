@@ -82,7 +82,7 @@ std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width) {
     const Tiling tl = tiling(conv, length, width);
     const Scheme outer = outer_scheme(conv.outer), inner = inner_scheme(conv.inner);
     const std::int64_t products = conv.inner == Inner::none ? outer.points * tl.plane : 2 * inner.points * tl.wide;
-    return tl.row + outer.points * tl.plane + products;
+    return outer.points * tl.plane + products;
 }
 
 std::int64_t upsample_scratch(const Upsampling& up, std::int64_t rows, int width) {

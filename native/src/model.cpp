@@ -33,9 +33,9 @@ struct Builder {
 
     PackedConv conv(const std::string& name, int outputs, int inputs, int taps, int dilation) const {
         const std::int64_t size = std::int64_t{outputs} * inputs * taps;
-        return pack_conv({tensors.get(name + ".weight", size), tensors.get(name + ".bias", outputs), outputs, inputs, taps,
-                          dilation},
-                         kernels);
+        const Filter filter{tensors.get(name + ".weight", size), tensors.get(name + ".bias", outputs), outputs, inputs,
+                            taps, dilation};
+        return pack_conv(filter, kernels, choose(inputs, outputs, taps));
     }
 
     Chain chain(int index, int channels, const Branch& branch) const {

@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "choose.h"
-
 namespace sk {
 
 namespace {
@@ -43,7 +41,7 @@ std::vector<double> nested_factors(const Conv& conv) {
 }
 
 // weights [outer point][inner point][column block][input][...]: one product per point pair.
-Buffer pack_nested(const Filter& f, const Conv& conv, const Kernels& kernels, double scale) {
+Buffer pack_nested(const Filter& f, const Conv& conv, const Kernels& kernels) {
     const std::vector<double> factors = nested_factors(conv);
     const int points = static_cast<int>(factors.size()) / f.taps;
     const ColumnBlocks blocks(kernels, f.inputs, conv.padded_outputs);
@@ -56,14 +54,14 @@ Buffer pack_nested(const Filter& f, const Conv& conv, const Kernels& kernels, do
             for (int p = 0; p < points; ++p) {
                 double sum = 0.0;
                 for (int tap = 0; tap < f.taps; ++tap) sum += factors[p * f.taps + tap] * w[tap];
-                to[p * size] = static_cast<float>(scale * sum);
+                to[p * size] = static_cast<float>(sum);
             }
         }
     return packed;
 }
 
 // weights [outer point][column block][group][input][...]: the groups are segments of one product.
-Buffer pack_flat(const Filter& f, const Conv& conv, const Kernels& kernels, double scale) {
+Buffer pack_flat(const Filter& f, const Conv& conv, const Kernels& kernels) {
     const Scheme outer = outer_scheme(conv.outer);
     const std::int64_t rows = std::int64_t{conv.groups} * f.inputs;
     const ColumnBlocks blocks(kernels, rows, conv.padded_outputs);
@@ -77,15 +75,14 @@ Buffer pack_flat(const Filter& f, const Conv& conv, const Kernels& kernels, doub
                     double sum = 0.0;
                     for (int k = 0; k < outer.taps && g * outer.taps + k < f.taps; ++k)
                         sum += filter_factor(outer, p, k) * w[g * outer.taps + k];
-                    packed.data()[p * size + blocks.at(std::int64_t{g} * f.inputs + i, o)] =
-                        static_cast<float>(scale * sum);
+                    packed.data()[p * size + blocks.at(std::int64_t{g} * f.inputs + i, o)] = static_cast<float>(sum);
                 }
         }
     return packed;
 }
 
 // weights [column block][tap][input][...]
-Buffer pack_direct(const Filter& f, const Conv& conv, const Kernels& kernels, double scale) {
+Buffer pack_direct(const Filter& f, const Conv& conv, const Kernels& kernels) {
     const std::int64_t rows = std::int64_t{f.taps} * f.inputs;
     const ColumnBlocks blocks(kernels, rows, conv.padded_outputs);
     Buffer packed(rows * conv.padded_outputs);
@@ -93,7 +90,7 @@ Buffer pack_direct(const Filter& f, const Conv& conv, const Kernels& kernels, do
         for (int i = 0; i < f.inputs; ++i)
             for (int k = 0; k < f.taps; ++k)
                 packed.data()[blocks.at(std::int64_t{k} * f.inputs + i, o)] =
-                    static_cast<float>(scale * f.weight[(std::int64_t{o} * f.inputs + i) * f.taps + k]);
+                    f.weight[(std::int64_t{o} * f.inputs + i) * f.taps + k];
     return packed;
 }
 
@@ -112,19 +109,18 @@ Buffer pack_phase(const Filter& f, int start, int rate, int taps, const Kernels&
 
 }  // namespace
 
-PackedConv pack_conv(const Filter& f, const Kernels& kernels, double scale) {
+PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice) {
     PackedConv packed;
     Conv& conv = packed.view;
-    const Choice choice = choose(f.inputs, f.outputs, f.taps);
     conv = {f.inputs, f.outputs, static_cast<int>(round_up(f.outputs, kernels.width)), f.taps, f.dilation,
             (f.taps - 1) / 2 * f.dilation, choice.outer, choice.inner, 1, nullptr, nullptr};
     conv.groups = static_cast<int>(ceil_div(f.taps, outer_scheme(conv.outer).taps));
     if (conv.outer == Outer::direct)
-        packed.weights = pack_direct(f, conv, kernels, scale);
+        packed.weights = pack_direct(f, conv, kernels);
     else if (conv.inner == Inner::none)
-        packed.weights = pack_flat(f, conv, kernels, scale);
+        packed.weights = pack_flat(f, conv, kernels);
     else
-        packed.weights = pack_nested(f, conv, kernels, scale);
+        packed.weights = pack_nested(f, conv, kernels);
     packed.bias = pad_bias(f.bias, f.outputs, conv.padded_outputs);
     conv.weights = packed.weights.data();
     conv.bias = packed.bias.data();

@@ -1,6 +1,7 @@
 // Weight packing: filters are transformed in double precision, rounded once, and laid out as the products read them.
 #pragma once
 
+#include "choose.h"
 #include "model.h"
 
 namespace sk {
@@ -14,10 +15,10 @@ struct Filter {
     int dilation;
 };
 
-// `scale` multiplies the weights, not the bias.
-PackedConv pack_conv(const Filter& filter, const Kernels& kernels, double scale = 1.0);
+PackedConv pack_conv(const Filter& filter, const Kernels& kernels, Choice choice);
 
-// Transposed filter: weight [inputs][outputs][taps], upsampling by `rate`, padding (taps - rate) / 2.
+// Transposed filter: weight [inputs][outputs][taps], upsampling by `rate`, padding (taps - rate) / 2; `scale`
+// multiplies the weights, not the bias.
 PackedUpsampling pack_upsampling(const Filter& filter, int rate, const Kernels& kernels, double scale);
 
 }  // namespace sk

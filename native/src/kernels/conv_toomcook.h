@@ -12,30 +12,53 @@
 
 namespace sk::SK_ISA {
 
-// Pointers to `count` rows, `step` time steps apart; rows outside the signal read as zero.
-SK_INLINE void gather(const Signal& s, std::int64_t t, std::int64_t step, int count, const float* zeros,
-                      const float** rows) {
-    for (int j = 0; j < count; ++j, t += step) rows[j] = s.has(t) ? s.row(t) : zeros;
+// One input tile: points of `d` time steps apart from t on. Rows outside the signal read as zero.
+template <class T>
+SK_INLINE void input_tile(const Conv& conv, const ConvCall& call, std::int64_t t, std::int64_t plane, float* to) {
+    const vec slope = splat(call.slope);
+    const std::int64_t d = conv.dilation;
+    const Signal& in = call.in;
+    const bool inside = in.has(t) && in.has(t + (T::points - 1) * d);
+    const float* first = inside ? in.row(t) : nullptr;
+    const std::int64_t step = d * in.stride;
+    for (int k = 0; k < conv.inputs; k += W) {
+        vec x[T::points], v[T::points];
+        if (inside) {
+            for (int j = 0; j < T::points; ++j) x[j] = leaky(load(first + j * step + k), slope);
+        } else {
+            for (int j = 0; j < T::points; ++j)
+                x[j] = in.has(t + j * d) ? leaky(load(in.row(t + j * d) + k), slope) : vec{};
+        }
+        T::input(x, v);
+        for (int p = 0; p < T::points; ++p) store(to + p * plane + k, v[p]);
+    }
 }
 
 // V[p][class, tile] = B1^T leaky(in): position of tile i, point j of class c is lo + c + d (m i + j) - pad.
 template <Outer O>
-void outer_input(const Conv& conv, const ConvCall& call, const Tiling& tl, const float* zeros, float* planes) {
+void outer_input(const Conv& conv, const ConvCall& call, const Tiling& tl, float* planes) {
     using T = OuterTransform<O>;
-    const vec slope = splat(call.slope);
-    const float* rows[T::points];
-    for (std::int64_t c = 0; c < conv.dilation; ++c) {
-        for (std::int64_t i = 0; i < tl.tiles_in; ++i) {
-            const std::int64_t t = call.lo + c + conv.dilation * T::outputs * i - conv.pad;
-            gather(call.in, t, conv.dilation, T::points, zeros, rows);
-            float* to = planes + (c * tl.tiles_in + i) * tl.row;
-            for (int k = 0; k < conv.inputs; k += W) {
-                vec d[T::points], v[T::points];
-                for (int j = 0; j < T::points; ++j) d[j] = leaky(load(rows[j] + k), slope);
-                T::input(d, v);
-                for (int p = 0; p < T::points; ++p) store(to + p * tl.plane + k, v[p]);
-            }
-        }
+    for (std::int64_t c = 0; c < conv.dilation; ++c)
+        for (std::int64_t i = 0; i < tl.tiles_in; ++i)
+            input_tile<T>(conv, call, call.lo + c + conv.dilation * T::outputs * i - conv.pad, tl.plane,
+                          planes + (c * tl.tiles_in + i) * tl.row);
+}
+
+// One output tile: rows `d` time steps apart from t on, the first `valid` of them.
+template <class T, bool Residual, bool Accumulate>
+SK_INLINE void output_tile(const Conv& conv, const ConvCall& call, std::int64_t t, std::int64_t valid, const vec* y,
+                           int k) {
+    const std::int64_t d = conv.dilation, step = d * call.out.stride;
+    float* to = call.out.row(t) + k;
+    const float* residual = Residual ? call.residual->row(t) + k : nullptr;
+    const std::int64_t residual_step = Residual ? d * call.residual->stride : 0;
+    const vec bias = load(conv.bias + k);
+    for (int j = 0; j < T::outputs; ++j) {
+        if (j >= valid) return;
+        vec value = y[j] + bias;
+        if constexpr (Residual) value += load(residual + j * residual_step);
+        if constexpr (Accumulate) value += load(to + j * step);
+        store(to + j * step, value);
     }
 }
 
@@ -47,20 +70,17 @@ void outer_output(const Conv& conv, const ConvCall& call, const Tiling& tl, cons
     for (std::int64_t c = 0; c < d; ++c) {
         for (std::int64_t i = 0; i < tl.tiles; ++i) {
             const std::int64_t t = call.lo + c + d * T::outputs * i;
-            const std::int64_t valid = t < call.hi ? (call.hi - t + d - 1) / d : 0;
+            if (t >= call.hi) break;
+            const bool whole = t + (T::outputs - 1) * d < call.hi;
             const float* from = planes + (c * tl.tiles_in + i) * tl.row;
             for (int k = 0; k < conv.padded_outputs; k += W) {
                 vec v[T::points], y[T::outputs];
                 for (int p = 0; p < T::points; ++p) v[p] = load(from + p * tl.plane + k);
                 T::output(v, y);
-                const vec bias = load(conv.bias + k);
-                for (int j = 0; j < T::outputs && j < valid; ++j) {
-                    vec value = y[j] + bias;
-                    if constexpr (Residual) value += load(call.residual->row(t + d * j) + k);
-                    float* to = call.out.row(t + d * j) + k;
-                    if constexpr (Accumulate) value += load(to);
-                    store(to, value);
-                }
+                if (whole)
+                    output_tile<T, Residual, Accumulate>(conv, call, t, T::outputs, y, k);
+                else
+                    output_tile<T, Residual, Accumulate>(conv, call, t, (call.hi - t + d - 1) / d, y, k);
             }
         }
     }
@@ -163,11 +183,9 @@ void outer_store(const Conv& conv, const ConvCall& call, const Tiling& tl, const
 template <Outer O, Inner I>
 void toom_cook(const Conv& conv, const ConvCall& call) {
     const Tiling tl = tiling(conv, call.hi - call.lo, W);
-    float* zeros = call.scratch;
-    float* planes = zeros + tl.row;
+    float* planes = call.scratch;
     float* rest = planes + OuterTransform<O>::points * tl.plane;
-    for (std::int64_t k = 0; k < tl.row; ++k) zeros[k] = 0.0f;
-    outer_input<O>(conv, call, tl, zeros, planes);
+    outer_input<O>(conv, call, tl, planes);
     if constexpr (I == Inner::none) {
         flat_points<O>(conv, tl, planes, rest);
         outer_store<O>(conv, call, tl, rest);

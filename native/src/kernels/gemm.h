@@ -37,29 +37,42 @@ constexpr int block_vectors = 2;
 constexpr int rows_of(int vectors) { return vectors == 2 ? 6 : 12; }
 #endif
 
-template <int R, int NV>
-SK_INLINE void accumulate_block(const Product& p, const float* a, const float* w, vec (&sum)[R][NV]) {
+// A part of the next column block's weights, fetched into the second-level cache while this block computes: weights
+// are read once per tile, from the last-level cache, and a stream of their own would stall the first block of rows.
+struct Ahead {
+    const float* at;
+    std::int64_t step;  // floats per inner iteration
+};
+
+// Stride: compile-time distance of the rows of A, or 0. With narrow rows 24 of them are in flight, and their addresses,
+// computed at run time, spill to memory. Loops run at least once.
+template <int R, int NV, bool Fetch, int Stride>
+SK_INLINE void accumulate_block(const Product& p, const float* a, const float* w, Ahead ahead, vec (&sum)[R][NV]) {
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < NV; ++v) sum[r][v] = vec{};
-    const std::int64_t lda = p.lda;
-    for (int s = 0; s < p.segments; ++s) {
-        const float* as = a + p.offsets[s];
-        for (int k = 0; k < p.depth; ++k, w += NV * W) {
+    const std::int64_t lda = Stride ? Stride : p.lda;
+    int segment = 0;
+    do {
+        const float* as = a + p.offsets[segment];
+        const float* const end = as + p.depth;
+        do {
+            if constexpr (Fetch) __builtin_prefetch(ahead.at, 0, 2), ahead.at += ahead.step;
             vec weight[NV];
             for (int v = 0; v < NV; ++v) weight[v] = load(w + v * W);
 #pragma GCC unroll 24
             for (int r = 0; r < R; ++r) {
-                const vec x = splat(as[r * lda + k]);
+                const vec x = splat(as[r * lda]);
                 for (int v = 0; v < NV; ++v) sum[r][v] += x * weight[v];
             }
-        }
-    }
+            w += NV * W;
+        } while (++as != end);
+    } while (++segment < p.segments);
 }
 
-template <int R, int NV, bool Fused>
-void block(const Product& p, std::int64_t row, std::int64_t column, const float* w) {
+template <int R, int NV, bool Fused, int Stride>
+void block(const Product& p, std::int64_t row, std::int64_t column, const float* w, Ahead ahead) {
     vec sum[R][NV];
-    accumulate_block<R, NV>(p, p.a + row * p.lda, w, sum);
+    accumulate_block<R, NV, !Fused, Stride>(p, p.a + row * p.lda, w, ahead, sum);
     float* c = p.c + row * p.ldc + column;
     for (int r = 0; r < R; ++r, c += p.ldc) {
         for (int v = 0; v < NV; ++v) {
@@ -74,35 +87,49 @@ void block(const Product& p, std::int64_t row, std::int64_t column, const float*
     }
 }
 
-using Block = void (*)(const Product&, std::int64_t, std::int64_t, const float*);
+using Block = void (*)(const Product&, std::int64_t, std::int64_t, const float*, Ahead);
 
-template <int NV, bool Fused, class Rows>
+template <int NV, bool Fused, int Stride, class Rows>
 struct Blocks;
-template <int NV, bool Fused, int... R>
-struct Blocks<NV, Fused, std::integer_sequence<int, R...>> {
-    static constexpr Block of[] = {block<R + 1, NV, Fused>...};  // of[rows - 1]
+template <int NV, bool Fused, int Stride, int... R>
+struct Blocks<NV, Fused, Stride, std::integer_sequence<int, R...>> {
+    static constexpr Block of[] = {block<R + 1, NV, Fused, Stride>...};  // of[rows - 1]
 };
 
 // One block of columns: rows are cut into nearly equal blocks, so that no small remainder runs at half speed.
-template <int NV, bool Fused>
+template <int NV, bool Fused, int Stride>
 SK_INLINE void column_block(const Product& p, std::int64_t column, const float* w) {
     constexpr int most = rows_of(NV);
-    using Table = Blocks<NV, Fused, std::make_integer_sequence<int, most>>;
-    for (std::int64_t row = 0, left = (p.rows + most - 1) / most; left > 0; --left) {
+    using Table = Blocks<NV, Fused, Stride, std::make_integer_sequence<int, most>>;
+    const std::int64_t depth = std::int64_t{p.segments} * p.depth, blocks = (p.rows + most - 1) / most;
+    Ahead ahead{w + depth * NV * W, (NV * W + blocks - 1) / blocks};
+    for (std::int64_t row = 0, left = blocks; left > 0; --left) {
         const std::int64_t rows = (p.rows - row + left - 1) / left;
-        Table::of[rows - 1](p, row, column, w);
+        Table::of[rows - 1](p, row, column, w, ahead);
+        ahead.at += depth * ahead.step;
         row += rows;
     }
 }
 
 template <bool Fused>
 SK_INLINE void multiply(const Product& p) {
+    constexpr std::int64_t wide = block_vectors * W;
     const float* w = p.weights;
     const std::int64_t depth = std::int64_t{p.segments} * p.depth;
     std::int64_t column = 0;
-    for (; column + block_vectors * W <= p.columns; column += block_vectors * W, w += depth * block_vectors * W)
-        column_block<block_vectors, Fused>(p, column, w);
-    for (; column < p.columns; column += W, w += depth * W) column_block<1, Fused>(p, column, w);
+    for (; column + wide <= p.columns; column += wide, w += depth * wide) {
+        if (p.lda == wide)
+            column_block<block_vectors, Fused, wide>(p, column, w);
+        else if (p.lda == 2 * wide)
+            column_block<block_vectors, Fused, 2 * wide>(p, column, w);
+        else
+            column_block<block_vectors, Fused, 0>(p, column, w);
+    }
+    if (column == p.columns) return;
+    if (p.lda == W)
+        column_block<1, Fused, W>(p, column, w);
+    else
+        column_block<1, Fused, 0>(p, column, w);
 }
 
 }  // namespace sk::SK_ISA
