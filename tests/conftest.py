@@ -1,1 +1,60 @@
-"""Makes the modules beside this file importable from every test below."""
+"""Makes the modules beside this file importable from every test below, and converts the tiny voice once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sokuon
+from sokuon.bert import Bert
+from sokuon.convert.deberta import convert_bert
+from sokuon.convert.package import convert_voice
+from sokuon.convert.quantize import Precision
+from sokuon.voice import Voice
+
+TINY = Path(__file__).parent / "data" / "tiny"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sokuon_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test reads or writes the user's own cache, nor is steered by the user's own BERT."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("SOKUON_CACHE", str(folder))
+        patch.delenv("SOKUON_BERT", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Path:
+    """The committed tiny models as their authors would publish them: `voice` and `bert`."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed tiny models, converted: `voice` and `bert` (FP32)."""
+    folder = tmp_path_factory.mktemp("converted")
+    convert_voice(TINY / "voice", folder / "voice")
+    convert_bert(TINY / "bert", folder / "bert", Precision.FP32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(converted: Path) -> sokuon.Engine:
+    """The tiny voice, ready to speak on one thread of ONNX Runtime."""
+    return sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx")
+
+
+@pytest.fixture(scope="session")
+def voice(converted: Path) -> Voice:
+    """The tiny voice folder, opened."""
+    return Voice.open(converted / "voice")
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(converted: Path) -> Bert:
+    """The tiny BERT, opened."""
+    return Bert.open(converted / "bert", 1)

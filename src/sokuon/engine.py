@@ -105,7 +105,9 @@ class Engine:
         for sentence in self._sentences(text, options):
             line = self._read(cast, sentence, options)
             if before is not None:
-                yield _gap(cast, before, line, tail, options)
+                gap = _gap(cast, before, line, tail, options)
+                if len(gap.samples):
+                    yield gap
             before, heard = line, []
             for piece in _spoken(cast, line, options, chunks):
                 heard.append(piece.samples)
@@ -162,8 +164,8 @@ def _timed(pieces: Iterator[F32], line: Line, frames: I64, voice: Voice) -> Iter
     for samples in pieces:
         here = np.flatnonzero((starts >= position) & (starts < position + len(samples)) & (frames > 0))
         timings = tuple(
-            PhonemeTiming(line.utterance.slots.symbols[t], (starts[t] - position) / rate, frames[t] * hop / rate)
-            for t in here
+            PhonemeTiming(line.utterance.slots.symbols[t], (start - position) / rate, count * hop / rate)
+            for t, start, count in zip(here.tolist(), starts[here].tolist(), frames[here].tolist(), strict=True)
         )
         whole = (SentenceTiming(line.sentence.source, 0.0, length / rate),) if position == 0 else ()
         yield Audio(samples, rate, timings, whole)
