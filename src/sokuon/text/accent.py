@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from sokuon.text.tables import LABEL_PHONES
 
-_PHONE = re.compile(r"-(.*?)\+")
-_MORA_POSITION = re.compile(r"/A:(-?\d+|xx)\+(\d+|xx)\+(\d+|xx)/")
-_PHRASE_MORAE = re.compile(r"/F:(\d+|xx)_")
+_LABEL = re.compile(
+    r"-(?P<phone>[^+]*)\+.*?/A:(?P<kernel>-?\d+|xx)\+(?P<start>\d+|xx)\+(?P<end>\d+|xx)/(?:.*?/F:(?P<length>\d+|xx)_)?"
+)
 _UNKNOWN = -50
 _MORA_ENDS = frozenset(["a", "i", "u", "e", "o", "N", "cl"])
+_DEVOICED = frozenset("AIUEO")
 _SILENCES = frozenset(["sil", "pau"])
 
 
@@ -38,22 +39,21 @@ def labelled_tones(labels: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _parse(label: str) -> _Label:
-    phone = _PHONE.search(label)
-    name = phone.group(1) if phone else ""
-    position = _MORA_POSITION.search(label)
-    kernel, start, end = map(_number, position.groups() if position else ("xx", "xx", "xx"))
-    length = _PHRASE_MORAE.search(label)
+    match = _LABEL.search(label)
+    if match is None:
+        return _Label("", _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+    name, kernel, start, end, length = match.groups()
     return _Label(
-        name.lower() if name in {"A", "I", "U", "E", "O"} else name,  # upper case: devoiced
-        from_kernel=kernel,
-        from_start=start,
-        to_end=end,
-        phrase_morae=_number(length.group(1)) if length else _UNKNOWN,
+        name.lower() if name in _DEVOICED else name,
+        from_kernel=_number(kernel),
+        from_start=_number(start),
+        to_end=_number(end),
+        phrase_morae=_number(length),
     )
 
 
-def _number(text: str) -> int:
-    return _UNKNOWN if text == "xx" else int(text)
+def _number(text: str | None) -> int:
+    return _UNKNOWN if text in (None, "xx") else int(text)
 
 
 def _phrases(labels: Sequence[_Label]) -> Iterator[list[tuple[str, int]]]:

@@ -47,9 +47,9 @@ def _era_date(match: re.Match[str]) -> str:
 def _clock(match: re.Match[str]) -> str:
     hour, minute, second = match.groups()
     text = f"{_number(hour)}時"
-    if int(minute) or second:
+    if int(minute) or int(second or 0):
         text += f"{_number(minute)}分"
-    return text + (f"{_number(second)}秒" if second else "")
+    return text + (f"{_number(second)}秒" if second and int(second) else "")
 
 
 _CLOCK = r"(?<![\d:.,])([01]?\d|2\d|30):([0-5]\d)(?::([0-5]\d))?(?![\d:])"
@@ -69,13 +69,14 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<![\d月])1日(?=\s*[(（][月火水木金土日祝]|付|発売|より)|(?<=[毎今来先同]月)1日", "ついたち"),
     rule(r"(?<=[日ち])\s*[\(（]([月火水木金土日])(?:曜日?)?(?:[・･,、/]\s*祝日?)?[\)）]", rf"\1曜日{SOFT}"),
     rule(r"(?<![一-鿿])([月火水木金土日])\s*[~〜\-–]\s*([月火水木金土日])(?![一-鿿])", r"\1曜から\2曜"),
-    rule(r"\b(?:AM|am|a\.m\.)\s*(?=\d)", "午前"),
-    rule(r"\b(?:PM|pm|p\.m\.)\s*(?=\d)", "午後"),
+    rule(r"\b(?:AM|am|a\.m\.)\s*(?=\d{1,2}(?:[:時]|\b(?!\.)))", "午前"),
+    rule(r"\b(?:PM|pm|p\.m\.)\s*(?=\d{1,2}(?:[:時]|\b(?!\.)))", "午後"),
     rule(rf"{_CLOCK}\s*(?:AM|am|a\.m\.)", lambda m: "午前" + _clock(m)),
     rule(rf"{_CLOCK}\s*(?:PM|pm|p\.m\.)", lambda m: "午後" + _clock(m)),
     rule(r"(?<![\d.])(\d{1,2})\s*(?:AM|am|a\.m\.)(?![A-Za-z])", r"午前\1時"),
     rule(r"(?<![\d.])(\d{1,2})\s*(?:PM|pm|p\.m\.)(?![A-Za-z])", r"午後\1時"),
     rule(_CLOCK, _clock),
+    rule(r"(?<![\d.A-Za-z])(\d+)h(\d+)m(?![A-Za-z])", r"\1時間\2分"),
     rule(r"(?<![\d.])0+時(?!間)", "零時"),
     rule(r"(?<=月)0(?=[1-9]日)|(?<=年)0(?=[1-9]月)", ""),
     rule(r"'(\d0)s\b", r"\1年代"),

@@ -12,7 +12,7 @@ RULES: tuple[Rule, ...] = (
     rule(r"[\(（](泣|涙|汗|怒|嘘|謎|爆|焦|照|悲|喜|殴|死)[\)）]", SOFT),
     # (^_^) ( ´∀`) m(_ _)m \(^o^)/ (T_T): brackets around signs only, with two eyes in them
     rule(
-        rf"[mｍo┌ヽヾ＼\\∠\(]?[\(（](?=[^\)）]*{_EYES})[{_FACE_PARTS}人；]{{2,14}}[\)）][mｍoノﾉ/／┘b;彡;；♪☆★]*",
+        rf"[mｍo┌ヽヾ＼\\∠\(]?[\(（](?=[^\)）]*{_EYES})[{_FACE_PARTS}人；]{{2,14}}[\)）][mｍoノﾉ/／┘b;彡;；♪☆★ゞゝ]*",
         SOFT,
     ),
     rule(r"m\(_ ?_\)m|[\(（][_＿ ]+[\)）]", SOFT),

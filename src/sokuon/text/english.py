@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib.resources import files
 
+from sokuon.text.rules import SOFT
+
 _LETTERS = dict(
     zip(
         "abcdefghijklmnopqrstuvwxyz",
@@ -21,11 +23,16 @@ _TOKEN = re.compile(rf"(?<![A-Za-z\d])\.?{_CORE}(?:[-./&'’][A-Za-z\d]+)*(?:\+\
 _PIECE = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*|\d+(?:\.\d+)*|[^A-Za-z\d]+")
 _HUMPS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _VOWEL = re.compile("[aeiouy]")
-_SIGNS = {"&": "アンド", "/": "スラッシュ", "+": "プラス", "#": "シャープ"}
-_ARTICLE = re.compile(r"(?<![A-Za-z\d&'.-])A(?= [a-z]{2})")
+_SIGNS = {"&": "アンド", "/": SOFT, "+": "プラス", "#": "シャープ"}
+_ARTICLE = re.compile(r"(?<![A-Za-z\d&'.-])A(?= (?!vs|and|or|to|is|in|on|as|at|for|from|with)[a-z]{2})")
 _KEYS = re.compile(r"\b(Ctrl|Alt|Shift|Cmd|Command|Win|Option|Control) ?\+ ?(?=[A-Za-z\d])")
+_ALONE = {"C": "シイ"}  # OpenJTalk reads a lone シー as the sea, スィー
 _LONGEST_ACRONYM = 3
-_LONGEST_SPELLED = 4
+_SHORTEST_WORD = 4
+# Capitals that read as a word (RING, SALE, SOHO) rather than as an acronym (HTML, OECD): no unsayable cluster.
+_ONSET = "(?:SCH|SCR|SHR|SPL|SPR|STR|THR|CHR|[BCDFGHJKLMNPRSTVWYZ]?[HLRW]|[BCDFGHJKLMNPRSTVWYZ]|QU|S[CKMNPT]|KN|TS)"
+_CODA = "(?:CK|CT|FT|GHT|LD|LF|LK|LL|LM|LP|LT|MB|MP|NCH|NC|ND|NG|NK|NT|NS|PT|RCH|RD|RK|RL|RM|RN|RP|RS|RT|SH|SK|SP|SS|ST|TCH|TH|TT|X|XT|[BCDFGHKLMNPRSTVWYZ])"
+_PRONOUNCEABLE = re.compile(rf"{_ONSET}?[AEIOUY]{{1,3}}(?:{_CODA}?{_ONSET}?[AEIOUY]{{1,3}})*{_CODA}?S?")
 _LONGEST_WORD = 30
 
 Lookup = Callable[[str], str | None]
@@ -98,7 +105,7 @@ class EnglishReader:
             return "ドット"
         if not piece[0].isalpha():
             return _known(piece) or "".join(_SIGNS.get(sign, "") for sign in piece)
-        return _known(piece) or self._apostrophe(piece)
+        return _ALONE.get(piece) or spell(piece) if len(piece) == 1 else _known(piece) or self._apostrophe(piece)
 
     def _apostrophe(self, piece: str) -> str:
         parts = re.split("['’]", piece)
@@ -110,7 +117,7 @@ class EnglishReader:
         dictionary = self._lookup(word)
         if dictionary:
             return dictionary
-        if len(word) <= _LONGEST_SPELLED or not _VOWEL.search(word.lower()):
+        if len(word) < _SHORTEST_WORD or not _PRONOUNCEABLE.fullmatch(word):
             return spell(word)
         return self.word(word.capitalize())
 
@@ -125,7 +132,7 @@ class EnglishReader:
 def _known(token: str) -> str | None:
     token = token.replace("’", "'")
     if len(token) == 1 and token.isupper():
-        return spell(token)
+        return _ALONE.get(token) or spell(token)
     exact = _table().get(token)
     if exact or (token.isupper() and len(token) <= _LONGEST_ACRONYM) or token in _ORDINARY_CAPITALS:
         return exact

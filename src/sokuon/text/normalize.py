@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from sokuon.text.characters import fold
+from sokuon.text.corrections import correct
 from sokuon.text.dates import read_dates
 from sokuon.text.emoticons import read_emoticons
 from sokuon.text.english import EnglishReader
@@ -40,6 +41,7 @@ _BREAK = re.compile(f" *{SOFT}[{SOFT} ]*")
 def normalize(text: str, english: EnglishReader) -> str:
     """What OpenJTalk is to analyse: kana, kanji, digits, the seven punctuation marks, and spaces between words."""
     text = fold_width(read_emoticons(text))
+    text = correct(text)
     text = read_addresses(text, english)
     text = read_dates(text)
     text = read_money(text)

@@ -86,7 +86,7 @@ _OPERAND = r"(?:\d+(?:\.\d+)?|\b[a-zA-Z]\b)"
 
 MONEY: tuple[Rule, ...] = (
     rule(r"〒?\s*(?<!\d)(\d{3})-(\d{4})(?![\d-])(?=\s*[一-鿿])|〒\s*(\d{3})-?(\d{4})", lambda m: _postal(m)),
-    rule(r"(?<![\d-])(?:\+81[- ]?\d{1,4}|0\d{1,4})[-(]\d{1,4}[-)]\d{3,4}(?![\d-])|(?<!\d)0[5789]0\d{8}(?!\d)", _digits),
+    rule(r"(?<![\d-])(?:\+81[- ]?\d{1,4}|0\d{1,4})[-(]\d{1,4}[-)]\d{3,4}(?![\d-])|\(0\d{1,4}\) ?\d{1,4}-\d{4}(?![\d-])|(?<!\d)0[5789]0\d{8}(?!\d)", _digits),
     rule(r"(?<![\d-])\d{4}[- ]\d{4}[- ]\d{4}[- ]\d{4}(?![\d-])", _digits),
     rule(rf"({_CURRENCY})\s*({NUMBER}){_SCALE}(?!円)", _currency),
     rule(rf"({NUMBER}){_SCALE}\s*({_CURRENCY})(?![A-Za-z])", _currency_after),
@@ -107,19 +107,20 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<!\d)(1[0-2]|[1-9])(?:[~〜]|(?<=\d)-)(?=(?:1[0-2]|[1-9])月)", r"\1月から"),
     # Ranges: with counters on the right (10-20人) or a wave dash
     rule(rf"(?<=[\d{JAPANESE[1:-1]}A-Za-z])\s*[~〜]\s*(?=[\d$¥])", "から"),
-    rule(r"(?<=\d)\s*[~〜]\s*(?=\s|$|[、。)）」])", "から"),
+    rule(r"(?<=[\d円時分日月年人個歳階])\s*[~〜]\s*(?=\s|$|[、。,.!?)）」』])", "から"),
     rule(
         rf"(?<![\d-])(\d+(?:\.\d+)?)\s*[-–−]\s*(\d+(?:\.\d+)?)(?=(?:{_COUNTED}|名|泊|週間|か月|ヶ月|カ月|巻|章|話|ページ|歳|度|月|行|件|世紀|年代|階|位))",
         r"\1から\2",
     ),
     rule(r"(?<=[時分日月年円人個歳%度])\s*[-–−]\s*(?=\d)", "から"),
+    rule(r"(?<=[\d円人個回%度])\s*[→⇒]\s*(?=\d)", "から"),
     # Addresses and numberings: 1-2-3, 図3-1
     rule(
         r"(?<![\d-])(\d{1,4})(?:[-−‐](\d{1,4}))(?:[-−‐](\d{1,4}))?(?:[-−‐](\d{1,4}))?(?![\d-])",
         lambda m: "の".join(g for g in m.groups() if g),
     ),
-    rule(r"(?<=\d)\s*[<＜]\s*(?=\d)", "小なり"),
-    rule(r"(?<=\d)\s*[>＞]\s*(?=\d)", "大なり"),
+    rule(r"(?<=[\dA-Za-z])\s*[<＜]\s*(?=\d)", "小なり"),
+    rule(r"(?<=[\dA-Za-z])\s*[>＞]\s*(?=\d)", "大なり"),
     # Signs before numbers
     rule(rf"(?<![\w)\]）」{JAPANESE[1:-1]}])[-−–](?=\d)", "マイナス"),
     rule(r"(?<=[のはがをも、])[-−–](?=\d)", "マイナス"),
@@ -141,8 +142,6 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<![A-Za-z])M(?=\d\.\d)", "マグニチュード"),
     rule(r"(?<![A-Za-z\d])B(\d{1,2})F(?![A-Za-z\d])", r"地下\1階"),
     rule(rf"(?<![A-Za-z\d.,-])(\d{{1,2}})F(?![A-Za-z\d])", r"\1階"),
-    rule("二・二六", "にーにーろく"),
-    rule("五・一五", "ごーいちごー"),
     rule(r"(?:[Nn][Oo]\.|ナンバー)\s*1(?![\d.])", "ナンバーワン"),
     rule(r"(?<![A-Za-z])[Nn][Oo]s?\.\s*(?=\d)", "ナンバー"),
     rule(r"(?<![A-Za-z])[Vv][Oo][Ll]\.?\s*(?=\d)", "ボリューム"),
@@ -153,7 +152,11 @@ RULES: tuple[Rule, ...] = (
     rule(r"第\s*([IVX]{1,5})(?=[章節部巻編条期世回話幕])", lambda m: f"第{_roman(m[1])}"),
     rule(r"(?<=[ァ-ヺー])([IVX]{1,4})(?=世)", lambda m: _roman(m[1])),
     # Digits that are a name rather than an amount
+    rule(r"(?<![\d.])0+(?=[1-9]\d?[時分秒月日年度])", ""),
     rule(r"(?<![\d.])0\d+(?![\d.])", lambda m: _leading_zero(m[0])),
+    rule(r"#(?=\d{4}(?!\d))", "シャープ"),
+    rule(r"(?<=シャープ)\d{4}", lambda m: digit_by_digit(m[0])),
+    rule(r"'(?=\d\d年)", ""),
     rule(rf"(?<![\d.])\d{{{_MAX_DIGITS_OF_A_QUANTITY + 1},}}(?:\.\d+)?", lambda m: _endless(m[0])),
     rule(rf"(?<![\d.])\d{{13,{_MAX_DIGITS_OF_A_QUANTITY}}}(?=(?:{_COUNTED}))", lambda m: _long(m[0])),
     rule(r"(?<=\d)[^\S\n]+(?=\d)", SOFT),

@@ -19,11 +19,14 @@ from typing import Any
 
 from sokuon.errors import DictionaryError
 from sokuon.text.morae import count_morae
+from sokuon.text.tables import MORAE
 from sokuon.text.words import FORCED, Analysis, Forced, Node
 
 _FORCED_RUN = re.compile(f"{FORCED}|[^{FORCED}]+")
 _LONG = "ー"
 _STDOUT_LOCK = threading.Lock()
+_MARKS = frozenset("？！")
+_DIGRAPHS = frozenset(mora for mora in MORAE if len(mora) == 2)
 _SPELLED = frozenset(["フィラー", "記号"])  # parts of speech of letters and unknown words
 _VOWEL_KANA = {
     **dict.fromkeys("アカガサザタダナハバパマヤラワァャヮヵ", "ア"),
@@ -50,8 +53,8 @@ class Analyzer:
         if not text:
             return Analysis((), ())
         with self._lock:
-            features = self._features(text, forced)
-            spoken = list(_without_leading_long_marks(features))
+            features = _with_whole_morae(self._features(text, forced))
+            spoken = list(_for_labels(features))
             labels = self._jtalk.make_label(spoken) if any(feature["mora_size"] for feature in spoken) else []
         waiting = iter(forced)
         return Analysis(tuple(_node(feature, waiting) for feature in features), tuple(labels))
@@ -148,17 +151,31 @@ def _noun(word: Forced | None) -> str:
     return f"{FORCED},名詞,固有名詞,一般,*,*,*,{FORCED},{word.reading},{word.reading},{accent}/{moras},C1"
 
 
-def _without_leading_long_marks(features: Any) -> Iterator[Any]:
-    """Copies for the labels in which a word never starts with a long mark, which OpenJTalk warns of and drops."""
-    previous = ""
+def _with_whole_morae(features: Any) -> list[Any]:
+    """Words cut inside a mora (リ + ュー) joined again: MeCab does that to long runs of unknown katakana."""
+    whole: list[Any] = []
+    for feature in features:
+        last = whole[-1]["pron"] if whole else ""
+        if last[-1:] + feature["pron"][:1] in _DIGRAPHS:
+            joined = {key: whole[-1][key] + feature[key] for key in ("string", "pron", "read", "mora_size")}
+            whole[-1] = {**whole[-1], **joined, "mora_size": joined["mora_size"] - 1}
+        else:
+            whole.append(feature)
+    return whole
+
+
+def _for_labels(features: Any) -> Iterator[Any]:
+    """Copies without what the label maker warns of and drops: ？ and ！ before any sound, a word that starts with ー."""
+    previous, heard = "", 0
     for feature in features:
         pron = feature["pron"]
         rest = pron.lstrip(_LONG)
         if rest != pron:
             pron = _VOWEL_KANA.get(previous, "") * (len(pron) - len(rest)) + rest
             feature = {**feature, "pron": pron, "mora_size": count_morae(pron.replace("’", ""))}
-        previous = pron.rstrip("’" + _LONG)[-1:]
-        if pron:
+        heard += feature["mora_size"]
+        if pron and (heard or pron not in _MARKS):
+            previous = pron.rstrip("’" + _LONG)[-1:]
             yield feature
 
 

@@ -61,7 +61,7 @@ def _to_roman(number: int) -> str:
 
 def _circled(match: re.Match[str]) -> str:
     """① as マルイチ, 1 with its circle; several in a row stay apart."""
-    return SOFT.join(f"マル{int(unicodedata.numeric(sign))}" for sign in match.group())
+    return "".join(f"{SOFT}マル{int(unicodedata.numeric(sign))}" for sign in match.group())
 
 
 def _power(match: re.Match[str]) -> str:
@@ -120,7 +120,7 @@ def _shapes(match: re.Match[str]) -> str:
 
 
 AFTER: tuple[Rule, ...] = (
-    rule("W杯", "ワールドカップ"),
+    rule(r"^\s*[・•◦‣⁃]\s*", ""),
     # Placeholders of names and marks in tables (○○さん, △△社, ○×): a shape beside kanji, kana or another shape.
     rule(f"(?<![\\d ]){_SHAPE_SIGNS}{{2,}}|〇{{2,}}(?=[さ様君氏ちく株社])", _shapes),
     rule(rf"(?<={JAPANESE})[○◯△□◎](?={JAPANESE})|^[○◯](?=[月日年])", _shapes),
@@ -129,9 +129,11 @@ AFTER: tuple[Rule, ...] = (
     rule(r"#(?=\d)", "ナンバー"),
     rule(rf"#(?=\w*{JAPANESE}|[A-Za-z])", "ハッシュタグ"),
     rule(r"(?<=[A-Za-z\d])#(?![A-Za-z])", "シャープ"),
+    rule(r"(?<![\d ])(?<![^A-Za-z][A-Za-z])\s*[×✕]\s*(?![\d ])(?![A-Za-z](?![A-Za-z]))", SOFT),
     rule(alternatives(_SPOKEN), lambda m: _SPOKEN[m.group()]),
     rule(f"[{''.join(_GREEK)}{''.join(_GREEK).upper()}ς]", lambda m: _GREEK.get(m.group().lower(), "シグマ")),
     rule(r"(?<=\S)/(?=\S)", SOFT),
+    rule("[\U0001f000-\U0001faff\u2600-\u27bf]+(?=[をがはにのへとでもや])", ""),
     rule("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u25a0-\u25ff]+", SOFT),
     rule("〆(?=切)", "締"),
     rule("〆", "しめ"),

@@ -55,7 +55,7 @@ def _unit(match: re.Match[str]) -> str:
     reading = UNITS[unit]
     if below:
         reading += _PER.get(below) or f"パー{UNITS[below]}"
-    return f"{number}{reading}"
+    return f"{number}{reading}".replace("毎", " 毎")
 
 
 RULES: tuple[Rule, ...] = (
