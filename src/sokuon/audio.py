@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -54,7 +55,7 @@ class SentenceTiming:
     end: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth of equality
 class Audio:
     """Mono speech: `samples` float32 [N] in [-1, 1] at `sample_rate` Hz."""
 
@@ -150,32 +151,38 @@ def open_sound(file: BinaryIO, sample_rate: int, format: str) -> SoundWriter:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside `path` and rename, so that no reader and no crash sees half a file."""
-    check_folder(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    """Write a file that no reader and no crash sees half of."""
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file that appears at `path` if the block ends well; whatever ends it early leaves nothing behind.
+
+    Not by `tempfile`, whose files are private: this one gets the permissions any new file gets. Its name is short
+    whatever that of `path` is, because names have a limit. Raises AudioError where no file can be.
+    """
+    path = Path(os.path.realpath(path))  # a link goes on being one
+    check_place(path)
+    temporary = path.with_name(f".sokuon-{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        settle(Path(name), path)
+        with temporary.open("xb") as file:
+            yield file
+        temporary.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def check_folder(path: Path) -> None:
-    """Raise AudioError unless a file can appear at `path`."""
+def check_place(path: Path) -> None:
+    """Raise AudioError unless a file can appear at `path`; a device must not be replaced by a file."""
     if not path.parent.is_dir():
         raise AudioError(f"{path.parent} is not a folder; create it or choose another place for {path.name}.")
     if path.is_dir():
         raise AudioError(f"{path} is a folder; choose a file name.")
-
-
-def settle(temporary: Path, path: Path) -> None:
-    """Rename a finished temporary file to its place, with the permissions a new file gets."""
-    mask = os.umask(0)
-    os.umask(mask)
-    temporary.chmod(0o666 & ~mask)
-    temporary.replace(path)
+    if path.exists() and not path.is_file():
+        raise AudioError(f"{path} is not an ordinary file; choose another name.")
 
 
 def _format(name: str, sample_rate: int) -> tuple[str, str]:

@@ -2,28 +2,32 @@
 
 A cached folder is named by the content of its source, so a changed source is converted anew. Conversion writes to a
 temporary folder and renames it: a kill in the middle leaves nothing half done, and of two processes that convert the
-same source at once each keeps a whole folder.
+same source at once the first to end sets the folder, which nobody replaces while it is read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
 from sokuon.audio import write_atomically
-from sokuon.errors import VoiceError, VoiceNotFoundError
+from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError
 
 _CONVERTER = 1  # raise when converted folders of older versions must not be used any more
 _BLOCK_BYTES = 1 << 22
 _STALE_S = 86_400.0
 _KNOWN = "known.json"
+_NAME_CHARACTERS = 40  # of the source's name: file systems allow 255 bytes, a character may take four
 
 Convert = Callable[[Path, Path], None]
 
@@ -40,24 +44,45 @@ def cached(kind: str, files: list[Path], convert: Convert, variant: str = "") ->
     `kind` is the subfolder (voices, berts), `variant` tells apart conversions of one source. Errors of `convert` pass.
     """
     root = cache_folder() / kind
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VoiceError(
-            f"the cache folder {root} cannot be made ({error}); set SOKUON_CACHE to a writable place."
-        ) from error
     target = root / _name(root, files, variant)
     if not target.is_dir():
-        _remove_stale(root)
-        convert(files[0].parent, target)
+        with _workspace(root) as work:
+            convert(files[0].parent, work / target.name)
+            _keep_first(work / target.name, target)
     return target
+
+
+@contextmanager
+def _workspace(root: Path) -> Iterator[Path]:
+    """A new folder in the cache that vanishes afterwards."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _remove_stale(root)
+        work = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=root))
+    except OSError as error:
+        raise VoiceError(
+            f"the cache folder {root} cannot be written ({error}); set SOKUON_CACHE to a writable place."
+        ) from error
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _keep_first(made: Path, target: Path) -> None:
+    """Rename `made` to `target` unless another process did so meanwhile: theirs is as good, and may be in use."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _name(root: Path, files: list[Path], variant: str) -> str:
     digest = hashlib.sha256(f"{_CONVERTER} {variant}".encode())
     for path in files:
         digest.update(f"\n{path.name} {_digest(root, path)}".encode())
-    return f"{files[0].parent.name}-{digest.hexdigest()[:16]}"
+    return f"{files[0].parent.resolve().name[:_NAME_CHARACTERS]}-{digest.hexdigest()[:16]}"
 
 
 def _digest(root: Path, path: Path) -> str:
@@ -73,7 +98,9 @@ def _digest(root: Path, path: Path) -> str:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
         known[key] = digest.hexdigest()
-        write_atomically(root / _KNOWN, json.dumps(known, indent=0).encode())
+        with contextlib.suppress(OSError, SokuonError):  # a read-only cache works, only slower
+            root.mkdir(parents=True, exist_ok=True)
+            write_atomically(root / _KNOWN, json.dumps(known, indent=0).encode())
     return known[key]
 
 
@@ -88,5 +115,6 @@ def _known(root: Path) -> dict[str, str]:
 def _remove_stale(root: Path) -> None:
     """Temporary folders that a killed conversion left a day ago or earlier."""
     for path in root.glob(".*.tmp"):
-        if time.time() - path.stat().st_mtime > _STALE_S:
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process was quicker
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                shutil.rmtree(path, ignore_errors=True)

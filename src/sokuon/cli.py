@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="速音: Japanese text-to-speech on ordinary CPUs.", no_args_is_help=True, add_completion=False)
 _console = Console(stderr=True)
+_PIPE_COLUMNS = 1000  # no terminal, no reason to break lines
 _LONG_CHARACTERS = 200  # above this a progress bar is shown
 
 VoiceOption = Annotated[
@@ -60,11 +61,12 @@ def say(
     import sokuon
 
     options = sokuon.SynthesisOptions(
-        speaker=_speaker(speaker), style=style, style_weight=style_weight, speed=speed, sdp_ratio=sdp_ratio, noise=noise,
-        noise_w=noise_w, pitch=pitch, intonation=intonation, pause=pause, seed=seed,
+        speaker=_speaker(speaker), style=style, style_weight=style_weight, speed=speed, sdp_ratio=sdp_ratio,
+        noise=noise, noise_w=noise_w, pitch=pitch, intonation=intonation, pause=pause, seed=seed,
     )  # fmt: skip
-    words = _text(text, file)
     kind = _format(output, format)
+    _check_places(output, subtitles)
+    words = _text(text, file)
     engine = sokuon.load(
         voice, bert=bert, threads=threads, precision=precision, decoder=_decoder(decoder), dictionary=_words(dictionary)
     )
@@ -107,7 +109,8 @@ def voices(
     """Show what a folder holds: speakers, styles, size, licence."""
     from sokuon.listing import voice_table
 
-    Console().print(voice_table(folder))
+    out = Console()
+    out.print(voice_table(folder), width=out.width if out.is_terminal else _PIPE_COLUMNS)
 
 
 def main() -> None:
@@ -115,7 +118,7 @@ def main() -> None:
     _mount()
     try:
         app(standalone_mode=True)
-    except SokuonError as error:
+    except (SokuonError, OSError) as error:  # OSError: no permission, no space
         _console.print(f"[red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -164,6 +167,27 @@ def _format(output: Path, format: str | None) -> str:
     return kind
 
 
+def _check_places(output: Path, subtitles: Path | None) -> None:
+    """Say before the work what could only fail after it."""
+    from sokuon.audio import check_place
+    from sokuon.writer import check_subtitles
+
+    to_file = str(output) != "-" and not _is_device(output)
+    if to_file:
+        check_place(output)
+    if subtitles is None:
+        return
+    if not to_file:
+        raise OptionError("subtitles need a sound file; a pipe or device has none.")
+    check_subtitles(subtitles.suffix.lstrip("."))
+    check_place(subtitles)
+
+
+def _is_device(path: Path) -> bool:
+    """True for what is written to as it is, not replaced: /dev/null, a named pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _words(path: Path | None) -> Any:
     from sokuon.text.cli import open_dictionary
 
@@ -177,9 +201,11 @@ def _write(
     from sokuon.audio import write_atomically
 
     if str(output) == "-":
-        if subtitles is not None:
-            raise OptionError("subtitles need a sound file; standard output has none.")
         writer.write_pipe(pieces, rate, sys.stdout.buffer, kind)
+        return
+    if _is_device(output):
+        with output.open("wb", buffering=0) as pipe:
+            writer.write_pipe(pieces, rate, pipe, kind)
         return
     seconds, sentences = writer.write_file(pieces, rate, output, kind)
     if subtitles is not None:

@@ -18,10 +18,11 @@ def replacing_folder(target: Path, marker: str) -> Iterator[Path]:
 
     An existing `target` is replaced only if it holds the file `marker`, i.e. if we wrote it; else VoiceError.
     """
+    target = Path(os.path.abspath(target))  # "." can neither be renamed nor have a sibling
     if target.exists() and not (target / marker).is_file() and (not target.is_dir() or any(target.iterdir())):
         raise VoiceError(f"{target} exists and is not a converted folder; choose another place or remove it first.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    work = Path(tempfile.mkdtemp(prefix=".sokuon-", suffix=".tmp", dir=target.parent))
     try:
         yield work
         work.chmod(0o755)
@@ -32,7 +33,7 @@ def replacing_folder(target: Path, marker: str) -> Iterator[Path]:
 
 def _swap(work: Path, target: Path) -> None:
     if target.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+        old = Path(tempfile.mkdtemp(prefix=".sokuon-", suffix=".old", dir=target.parent))
         os.replace(target, old / "was")
         os.replace(work, target)
         shutil.rmtree(old, ignore_errors=True)

@@ -54,8 +54,8 @@ def add_voice(
 ) -> str:
     """Load another voice into `engine` and return its name; it shares the first voice's BERT unless `bert` is given."""
     count = thread_count(threads)
-    shared = open_bert(Path(bert), count, "q8") if bert is not None else engine.first.bert
-    cast = open_cast(Path(voice), shared, count, "auto")
+    shared = open_bert(Path(bert).expanduser(), count, "q8") if bert is not None else engine.first.bert
+    cast = open_cast(Path(voice).expanduser(), shared, count, "auto")
     name = name or cast.voice.manifest.name
     engine.add(name, cast)
     return name

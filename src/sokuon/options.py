@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 from sokuon.errors import OptionError
@@ -50,7 +51,7 @@ class SynthesisOptions:
     seed: int | None = 0
     """The same seed gives the same samples; None draws a new one for each call."""
     phonemes: Sequence[str] | None = None
-    """Phonemes to speak instead of the text's own, outer "_" included; the text must be one sentence."""
+    """Phonemes to speak instead of the text's own, outer "_" included; with `tones`, and one sentence of text."""
     tones: Sequence[int] | None = None
     """A level, 0 or 1, for each phoneme; the text must be one sentence."""
     normalize: bool = False
@@ -61,12 +62,16 @@ class SynthesisOptions:
             value = getattr(self, name)
             if value is None and name == "pause":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):  # NumPy's are Real
                 raise OptionError(f"{name} is {value!r}; it must be a number from {low:g} to {high:g}.")
-            if not low <= value <= high:
+            if not low <= float(value) <= high:
                 raise OptionError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}.")
-        if self.seed is not None and (not isinstance(self.seed, int) or self.seed < 0):
+        if self.seed is not None and (not _is_whole(self.seed) or self.seed < 0):
             raise OptionError(f"seed is {self.seed!r}; it must be a whole number from 0 up, or None.")
+        if not (self.speaker is None or isinstance(self.speaker, str) or _is_whole(self.speaker)):
+            raise OptionError(f"speaker is {self.speaker!r}; it must be a name or a whole number.")
+        if self.phonemes is not None and self.tones is None:
+            raise OptionError("phonemes are given without tones; give one tone, 0 or 1, for each phoneme.")
 
     @property
     def reshapes_pitch(self) -> bool:
@@ -80,3 +85,8 @@ class SynthesisOptions:
             known = ", ".join(self.__dataclass_fields__)
             raise OptionError(f"there is no option {unknown[0]!r}; the options are {known}.")
         return replace(self, **changes)
+
+
+def _is_whole(value: object) -> bool:
+    """True for int and NumPy's integers, not for bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

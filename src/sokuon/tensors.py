@@ -150,7 +150,7 @@ def _entry(name: str, item: dict[str, Any], start: int, file_size: int) -> Entry
     if item["dtype"] not in _DTYPES:
         raise ValueError(f"tensor {name} has the unknown type {item['dtype']}")
     expected = int(np.prod(shape, dtype=np.int64)) * np.dtype(_DTYPES[item["dtype"]]).itemsize
-    if not 0 <= begin <= end <= file_size - start or end - begin != expected:
+    if min(shape, default=0) < 0 or not 0 <= begin <= end <= file_size - start or end - begin != expected:
         raise ValueError(f"tensor {name} does not lie inside the file")
     return Entry(item["dtype"], shape, start + begin, end - begin)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from numbers import Integral
 from pathlib import Path
 
 from sokuon.errors import OptionError
@@ -16,9 +17,9 @@ def thread_count(asked: int | None) -> int:
     """`asked`, or as many threads as affinity mask and cgroup quota allow. Raises OptionError below 1."""
     if asked is None:
         return available_processors()
-    if asked < 1:
-        raise OptionError(f"threads is {asked}; it must be 1 or more.")
-    return asked
+    if not isinstance(asked, Integral) or asked < 1:
+        raise OptionError(f"threads is {asked!r}; it must be a whole number from 1 up.")
+    return int(asked)
 
 
 def available_processors() -> int:

@@ -55,6 +55,7 @@ class Voice:
         """Read a converted folder. Raises VoiceNotFoundError or VoiceError."""
         manifest = _read_manifest(folder / MANIFEST)
         styles = _read_array(folder / "style_vectors.npy")
+        check_style_vectors(styles, manifest.styles, folder / "style_vectors.npy")
         table = _read_array(folder / "speakers.npy")
         return cls(folder, manifest, styles, table)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from sokuon.audio import Audio, SentenceTiming, check_folder, open_sound, settle
+from sokuon.audio import Audio, SentenceTiming, open_sound, whole_file
 from sokuon.errors import AudioError
 from sokuon.tensors import F32
 
@@ -22,28 +22,18 @@ _BYTES_PER_SAMPLE = 2
 def write_file(
     pieces: Iterable[Audio], sample_rate: int, path: Path, format: str
 ) -> tuple[float, list[SentenceTiming]]:
-    """Write pieces to a temporary file beside `path`, then rename; returns seconds and where each sentence lies.
-
-    Whatever ends the loop early, an interrupt too, leaves no file behind.
-    """
-    check_folder(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    """Write pieces as they come to a file that appears when all are there; seconds, and where each sentence lies."""
     samples = 0
     sentences: list[SentenceTiming] = []
-    try:
-        with os.fdopen(handle, "wb") as raw, open_sound(raw, sample_rate, format) as sound:
-            for piece in pieces:
-                sound.write(piece.samples)
-                sentences += piece.shifted(samples / sample_rate).sentences
-                samples += len(piece.samples)
-        settle(Path(name), path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file, open_sound(file, sample_rate, format) as sound:
+        for piece in pieces:
+            sound.write(piece.samples)
+            sentences += piece.shifted(samples / sample_rate).sentences
+            samples += len(piece.samples)
     return samples / sample_rate, sentences
 
 
-def write_pipe(pieces: Iterable[Audio], sample_rate: int, pipe: BinaryIO, format: str) -> None:
+def write_pipe(pieces: Iterable[Audio], sample_rate: int, pipe: BinaryIO | FileIO, format: str) -> None:
     """Write WAV or raw PCM as it comes; other formats once they are whole. A closed pipe ends it quietly."""
     try:
         for data in _encoded(pieces, sample_rate, format):
@@ -70,13 +60,18 @@ def wav_header(sample_rate: int) -> bytes:
 
 def subtitles(sentences: Iterable[SentenceTiming], kind: str) -> str:
     """SubRip (`srt`) or WebVTT (`vtt`) text with one cue for each sentence."""
-    if kind not in ("srt", "vtt"):
-        raise AudioError(f"{kind!r} is not a subtitle format; use srt or vtt.")
+    check_subtitles(kind)
     mark = "," if kind == "srt" else "."
-    cues = [f"{_clock(s.start, mark)} --> {_clock(s.end, mark)}\n{_cue_text(s.text)}\n" for s in sentences]
+    cues = [f"{_clock(s.start, mark)} --> {_clock(s.end, mark)}\n{_cue_text(s.text, kind)}\n" for s in sentences]
     if kind == "vtt":
         return "WEBVTT\n\n" + "\n".join(cues)
     return "\n".join(f"{number}\n{cue}" for number, cue in enumerate(cues, 1))
+
+
+def check_subtitles(kind: str) -> None:
+    """Raise AudioError unless `kind` is a subtitle format."""
+    if kind not in ("srt", "vtt"):
+        raise AudioError(f"{kind!r} is not a subtitle format; use srt or vtt.")
 
 
 def _encoded(pieces: Iterable[Audio], sample_rate: int, format: str) -> Iterator[bytes]:
@@ -97,6 +92,7 @@ def _clock(seconds: float, mark: str) -> str:
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
 
 
-def _cue_text(text: str) -> str:
-    """One line, and no arrow that would read as a timing."""
-    return " ".join(text.split()).replace("-->", "→")
+def _cue_text(text: str, kind: str) -> str:
+    """One line, no arrow that would read as a timing, no tag or entity in WebVTT."""
+    line = " ".join(text.split()).replace("-->", "→")
+    return line.replace("&", "&amp;").replace("<", "&lt;") if kind == "vtt" else line

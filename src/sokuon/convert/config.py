@@ -37,23 +37,23 @@ def read_config(path: Path) -> SourceConfig:
     if not path.is_file():
         raise VoiceNotFoundError(f"{path} does not exist; a voice folder needs its config.json beside the weights.")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        _refuse_other_models(config, path)
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
+        _refuse_other_models(config)
         return _source_config(config)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
         if isinstance(error, VoiceError):
-            raise
+            raise VoiceError(f"{path}: {error}") from error
         raise VoiceError(
             f"{path} is not a Style-Bert-VITS2 configuration ({error!r}); take the file its author published."
         ) from error
 
 
-def _refuse_other_models(config: dict[str, Any], path: Path) -> None:
+def _refuse_other_models(config: dict[str, Any]) -> None:
     version = str(config.get("version", "2.0-JP-Extra"))
     if not version.endswith("JP-Extra"):
-        raise VoiceError(f"{path}: version {version} is not a JP-Extra voice; only JP-Extra voices can be converted.")
+        raise VoiceError(f"version {version} is not a JP-Extra voice; only JP-Extra voices can be converted.")
     if not config.get("model", {}).get("use_spk_conditioned_encoder", True):
-        raise VoiceError(f"{path}: use_spk_conditioned_encoder is false; no JP-Extra voice can be built so.")
+        raise VoiceError("use_spk_conditioned_encoder is false; no JP-Extra voice can be built so.")
 
 
 def _source_config(config: dict[str, Any]) -> SourceConfig:
