@@ -107,9 +107,10 @@ class Item:
 class Batches:
     """Random batches of items of similar length."""
 
-    def __init__(self, items: list[Item], latents: LatentMap, seed: int, crop: int) -> None:
+    def __init__(self, items: list[Item], latents: LatentMap, seed: int, crop: int, styled: bool = True) -> None:
         self.items = sorted(items, key=lambda x: len(x.label.symbols))
         self.latents, self.rng, self.crop = latents, np.random.default_rng(seed), crop
+        self.styled = styled
 
     def draw(self, size: int) -> Batch:
         """Sentences come from a random window of the length-sorted list, so that little is padding."""
@@ -120,7 +121,7 @@ class Batches:
 
     def collate(self, items: list[Item]) -> Batch:
         rng = self.rng
-        drawn = [random_style(rng) for _ in items]
+        drawn = [random_style(rng) if self.styled else (style_vectors()[0], STYLES["Neutral"]) for _ in items]
         slots = [torch.tensor(x.label.symbols) for x in items]
         mask = pad_sequence([torch.ones(len(s)) for s in slots], batch_first=True).unsqueeze(1)
         width = min(self.crop, max(x.z.shape[1] for x in items))

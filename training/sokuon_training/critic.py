@@ -1,0 +1,44 @@
+"""A small multi-period discriminator (HiFi-GAN, Kong et al. 2020): only for the end of the decoder's training."""
+
+from __future__ import annotations
+
+import itertools
+
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, pad
+from torch.nn.utils import weight_norm
+
+PERIODS = (2, 3, 5, 7, 11)
+WIDTHS = (1, 12, 32, 64, 64)
+SLOPE = 0.1
+
+
+class PeriodCritic(nn.Module):
+    """Looks at every PERIOD-th sample: sound [B, N] -> (scores, inner activations)."""
+
+    def __init__(self, period: int) -> None:
+        super().__init__()
+        self.period = period
+        pairs = itertools.pairwise(WIDTHS)
+        self.convs = nn.ModuleList(weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in pairs)
+        self.post = weight_norm(nn.Conv2d(WIDTHS[-1], 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x = pad(sound, (0, -sound.shape[1] % self.period)).unflatten(1, (-1, self.period)).unsqueeze(1)
+        inner = []
+        for conv in self.convs:
+            x = leaky_relu(conv(x), SLOPE)  # [B, width, N / period / 3^i, period]
+            inner.append(x)
+        return self.post(x), inner
+
+
+class Critic(nn.Module):
+    """All periods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(PeriodCritic(p) for p in PERIODS)
+
+    def forward(self, sound: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        results = [critic(sound) for critic in self.critics]
+        return [score for score, _ in results], [inner for _, inner in results]
