@@ -1,0 +1,76 @@
+"""A folder appears whole or not at all, and never in place of something that is not ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sokuon.errors import VoiceError
+from sokuon.folders import replacing_folder
+
+MARKER = "voice.json"
+
+
+def write(target: Path, text: str = "new") -> None:
+    with replacing_folder(target, MARKER) as folder:
+        (folder / MARKER).write_text(text)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty folder", "ours", "missing parents"])
+def test_a_folder_is_written_where_it_may_be(tmp_path: Path, there: str) -> None:
+    target = tmp_path / "a" / "b" if there == "missing parents" else tmp_path / "a"
+    if there == "an empty folder":
+        target.mkdir()
+    if there == "ours":
+        write(target, "old")
+        (target / "left over").touch()
+    write(target)
+    assert names(target) == [MARKER]
+    assert (target / MARKER).read_text() == "new"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("there", ["a file", "a foreign folder"])
+def test_what_is_not_ours_is_kept(tmp_path: Path, there: str) -> None:
+    target = tmp_path / "a"
+    if there == "a file":
+        target.write_text("precious")
+    else:
+        target.mkdir()
+        (target / "precious").touch()
+    with pytest.raises(VoiceError, match="is not a converted folder; choose another place"):
+        write(target)
+    assert target.is_file() or names(target) == ["precious"]
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", [VoiceError, KeyboardInterrupt])
+def test_failure_keeps_the_old_folder(tmp_path: Path, error: type[BaseException]) -> None:
+    write(tmp_path / "a", "old")
+
+    def fail() -> None:
+        with replacing_folder(tmp_path / "a", MARKER) as folder:
+            (folder / MARKER).write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert (tmp_path / "a" / MARKER).read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_the_folder_one_stands_in_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    write(Path("."))
+    assert names(tmp_path / "here") == [MARKER]
+
+
+def test_others_may_read_the_folder(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    assert (tmp_path / "a").stat().st_mode & 0o555 == 0o555
