@@ -109,9 +109,9 @@ class TensorFileWriter:
         """Append `array` under `name` (which must be new) and say where it lies."""
         if name in self.entries:
             raise ValueError(f"tensor {name} is written twice")
-        data = np.ascontiguousarray(array)
+        data = np.ascontiguousarray(array)  # a scalar becomes [1]
         self._file.write(b"\0" * (-self._file.tell() % (_PAGE if data.nbytes >= _PAGE else _LINE)))
-        entry = Entry(_NAMES[data.dtype], data.shape, self._file.tell(), data.nbytes)
+        entry = Entry(_NAMES[data.dtype], array.shape, self._file.tell(), data.nbytes)
         self._file.write(data.reshape(-1).view(np.uint8).data)
         self.entries[name] = entry
         return entry
