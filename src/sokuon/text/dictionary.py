@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sokuon.audio import write_atomically
 from sokuon.errors import DictionaryError
-from sokuon.text.files import locked, write_atomically
+from sokuon.text.files import locked
 from sokuon.text.kana import is_pronunciation, to_katakana
 from sokuon.text.morae import count_morae
 from sokuon.text.words import Forced
@@ -186,8 +187,8 @@ def _full_width(text: str) -> str:
     return "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text)
 
 
-def _json(words: Iterable[DictionaryWord]) -> str:
-    return json.dumps({"words": [asdict(word) for word in words]}, ensure_ascii=False, indent=1) + "\n"
+def _json(words: Iterable[DictionaryWord]) -> bytes:
+    return (json.dumps({"words": [asdict(word) for word in words]}, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def _read(path: Path) -> list[DictionaryWord]:

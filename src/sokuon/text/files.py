@@ -1,10 +1,9 @@
-"""A small file that several processes may change: locked while it is read and written, replaced in one step."""
+"""A lock that processes share, for a small file that several of them may change."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ _STALE_S = 30.0
 def locked(path: Path) -> Iterator[None]:
     """Hold `path`.lock; a lock older than 30 s belongs to a process that died. `DictionaryError` after 10 s."""
     lock = path.with_name(path.name + ".lock")
-    _make_folder(path)
     deadline = time.monotonic() + _TIMEOUT_S
     while not _create(lock):
         with contextlib.suppress(FileNotFoundError):
@@ -36,28 +34,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _create(lock: Path) -> bool:
+    """Make the lock file, and its folder; False if it exists."""
     try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except (FileExistsError, PermissionError):  # PermissionError: Windows, while another process deletes it
+    except FileExistsError:
         return False
-    return True
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write beside the file and rename: a reader sees the old or the new content, never half of it."""
-    _make_folder(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DictionaryError(f"The folder {path.parent} cannot be made ({error}): choose another file.") from error
+        if isinstance(error, PermissionError) and os.name == "nt":  # while another process deletes the file
+            return False
+        raise DictionaryError(f"{lock.parent} cannot be written ({error}): choose another dictionary file.") from error
+    return True

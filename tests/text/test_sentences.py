@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from sokuon.text.sentences import MAX_CHARACTERS, split_long, split_sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("え！？ほんと。", ["え！？", "ほんと。"]),
+        ("！！！なに？？？", ["！！！なに？？？"]),
+        ("「はい。」と言った。", ["「はい。", "」と言った。"]),
+        ("雨。\n\n  雪\n", ["雨。", "雪"]),
+        ("…。", ["…。"]),
+        ("", []),
+        (" \n ", []),
+        ("https://a.jp/?q=1 を見て！次", ["https://a.jp/?q=1 を見て！", "次"]),
+        ("3.14です。次", ["3.14です。", "次"]),
+    ],
+)
+def test_cuts(text: str, expected: list[str]) -> None:
+    assert list(split_sentences(text)) == expected
+
+
+@pytest.mark.parametrize("text", ["あ" * 1000, "今日は雨、" * 200, "word " * 300, "漢字かな" * 300, "。" * 500])
+def test_long_sentences_are_cut_and_nothing_is_lost(text: str) -> None:
+    pieces = list(split_sentences(text))
+    assert "".join(pieces).replace(" ", "") == text.replace(" ", "")
+    assert all(len(piece) <= MAX_CHARACTERS for piece in pieces)
+
+
+def test_a_long_sentence_is_cut_after_a_comma() -> None:
+    assert list(split_long("あいうえ、かきくけこさ", 8)) == ["あいうえ、", "かきくけこさ"]
+
+
+def test_cutting_is_lazy() -> None:
+    assert next(split_sentences("雨。" * 1_000_000)) == "雨。"
