@@ -19,10 +19,11 @@ TINY = Path(__file__).parent / "data" / "tiny"
 
 @pytest.fixture(scope="session", autouse=True)
 def sokuon_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """No test reads or writes the user's own cache, nor is steered by the user's own BERT."""
+    """No test reads or writes the user's own cache and dictionary, nor is steered by the user's own BERT."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("SOKUON_CACHE", str(folder))
+        patch.setenv("SOKUON_DICTIONARY", str(folder / "dictionary.json"))
         patch.delenv("SOKUON_BERT", raising=False)
         yield folder
 

@@ -136,7 +136,7 @@ def test_the_network_reaches_no_further_than_the_margin(made: Voice) -> None:
     assert margin - 1 <= max(frame - changed[0] // hop, changed[-1] // hop - frame) <= margin
 
 
-@pytest.mark.parametrize("name", ["tiny", "three stages", "kernel equals rate", "one stage"])
+@pytest.mark.parametrize("name", ["three stages", "kernel equals rate", "one stage"])
 def test_one_frame_less_of_margin_would_be_heard(name: str, tmp_path: Path) -> None:
     make_tiny_voice(tmp_path / "source", seed=5, shape=SHAPES[name])
     convert_voice(tmp_path / "source", tmp_path / "voice")
