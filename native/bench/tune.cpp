@@ -18,13 +18,14 @@ struct Named {
 using sk::Inner;
 using sk::Outer;
 const Named all[] = {
-    {"direct", {Outer::direct, Inner::none}}, {"F(4,3)", {Outer::f43, Inner::none}}, {"F(6,3)", {Outer::f63, Inner::none}},
+    {"direct", {Outer::direct, Inner::none}}, {"F(4,2)", {Outer::f42, Inner::none}}, {"F(4,3)", {Outer::f43, Inner::none}}, {"F(6,3)", {Outer::f63, Inner::none}},
     {"F(4,4)", {Outer::f44, Inner::none}},    {"F(4,4)F(2,2)", {Outer::f44, Inner::f22}},
     {"F(4,4)F(3,2)", {Outer::f44, Inner::f32}}, {"F(4,4)F(2,3)", {Outer::f44, Inner::f23}},
     {"F(4,4)F(4,3)", {Outer::f44, Inner::f43}}};
 
 bool fits(const sk::Choice& choice, int taps) {
     if (choice.outer == Outer::direct) return true;
+    if (choice.outer == Outer::f42) return taps == 2;
     if (choice.outer != Outer::f44) return taps <= 3;
     const int groups = (taps + 3) / 4;
     return choice.inner == Inner::none ? taps > 3 : sk::inner_scheme(choice.inner).taps == groups;

@@ -21,4 +21,12 @@ inline Choice choose(int inputs, int outputs, int taps) {
     return {Outer::f44, Inner::none};
 }
 
+// The phases of a transposed convolution. With very many channels the weights are the larger stream, and transformed
+// ones are 1.75-2.5 times as many.
+inline Choice choose_upsampling(int inputs, int taps) {
+    if (inputs > 256 || inputs <= 16 || taps == 1 || taps > 4) return {Outer::direct, Inner::none};
+    if (taps == 2) return {Outer::f42, Inner::none};
+    return {taps == 3 ? Outer::f63 : Outer::f44, Inner::none};
+}
+
 }  // namespace sk

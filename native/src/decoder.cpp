@@ -16,6 +16,7 @@ constexpr float last_slope = 0.01f;  // before conv_post
 constexpr std::int64_t tile_bytes = 1000 << 10;       // working set of a tile: half of a 2 MB second-level cache
 constexpr std::int64_t wide_tile_bytes = 6000 << 10;  // where weights are the larger stream, they decide
 constexpr std::int64_t wide_stride = 256;             // channels from which that is so
+constexpr std::int64_t upsampling_rows = 256;         // input rows of a transposed convolution at once
 constexpr std::int64_t most_chunk = 160;              // frames a thread decodes at once: bounds its memory
 constexpr std::int64_t least_chunk = 12;              // below this the margins cost more than a second thread gains
 
@@ -67,7 +68,7 @@ class Chunk {
             x = resblocks(stage, up, ranges.stage[i], length_after(i));
             profile.mark();
         }
-        model_.kernels->finish(x, model_.post.data(), model_.post_taps, last_slope, ranges.out.lo, ranges.out.hi, out);
+        model_.kernels->finish(x, model_.post, last_slope, ranges.out.lo, ranges.out.hi, out);
         profile.mark();
     }
 
@@ -106,8 +107,14 @@ class Chunk {
 
     Signal upsample(const Stage& stage, const Signal& x, Range range) {
         const Signal up{space_.odd.data(), range.lo, range.size(), stage.stride};
-        model_.kernels->upsample(stage.up.view,
-                                 {x, up, nullptr, false, slope, range.lo, range.hi, space_.scratch.data()});
+        const Range rows{range.lo / stage.rate, range.hi / stage.rate};
+        for (std::int64_t lo = rows.lo; lo < rows.hi; lo += upsampling_rows)
+            for (const PhaseGroup& group : stage.up) {
+                const Signal phases{up.data + group.first_phase * stage.stride, rows.lo, rows.size(),
+                                    stage.rate * stage.stride};
+                model_.kernels->convolve(group.conv.view, {x, phases, nullptr, false, slope, lo,
+                                                           std::min(lo + upsampling_rows, rows.hi), space_.scratch.data()});
+            }
         return up;
     }
 
@@ -155,19 +162,19 @@ Workspace::Workspace(const Model& model, std::int64_t most_frames) : frames(most
     const int width = model.kernels->width;
     latent = Buffer(ranges.latent.size() * round_up(model.shape.latent, width));
     bias = Buffer(model.pre.view.padded_outputs);
-    std::int64_t rows = ranges.pre.size(), even_size = rows * model.pre.view.padded_outputs, odd_size = 0, tile_size = 0;
-    std::int64_t scratch_size = conv_scratch(model.pre.view, rows, width);
+    std::int64_t even_size = ranges.pre.size() * model.pre.view.padded_outputs, odd_size = 0, tile_size = 0;
+    std::int64_t scratch_size = conv_scratch(model.pre.view, ranges.pre.size(), width);
     for (int i = 0; i < model.shape.stages(); ++i) {
         const Stage& stage = model.stages[i];
         const std::int64_t most = std::min(ranges.stage[i].size(), tile_length(stage)) + 2 * stage.reach;
-        scratch_size = std::max(scratch_size, upsample_scratch(stage.up.view, rows + 2, width));
+        for (const PhaseGroup& group : stage.up)
+            scratch_size = std::max(scratch_size, conv_scratch(group.conv.view, upsampling_rows, width));
         for (const Chain& chain : stage.chains)
             for (const PackedConv& conv : chain.convs)
                 scratch_size = std::max(scratch_size, conv_scratch(conv.view, most, width));
         odd_size = std::max(odd_size, ranges.upsampled[i].size() * stage.stride);
         even_size = std::max(even_size, ranges.stage[i].size() * stage.stride);
         tile_size = std::max(tile_size, most * stage.stride);
-        rows = ranges.stage[i].size();
     }
     even = Buffer(even_size);
     odd = Buffer(odd_size);

@@ -76,19 +76,13 @@ Tiling tiling(const Conv& conv, std::int64_t length, int width) {
 
 std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width) {
     if (conv.outer == Outer::direct) {
-        const std::int64_t rows = (length < 192 ? length : 192) + std::int64_t{conv.taps - 1} * conv.dilation;
+        const std::int64_t rows = (length < direct_rows ? length : direct_rows) + std::int64_t{conv.taps - 1} * conv.dilation;
         return rows * round_up(conv.inputs, width);
     }
     const Tiling tl = tiling(conv, length, width);
     const Scheme outer = outer_scheme(conv.outer), inner = inner_scheme(conv.inner);
     const std::int64_t products = conv.inner == Inner::none ? outer.points * tl.plane : 2 * inner.points * tl.wide;
     return outer.points * tl.plane + products;
-}
-
-std::int64_t upsample_scratch(const Upsampling& up, std::int64_t rows, int width) {
-    int reach = 0;
-    for (int i = 0; i < up.rate; ++i) reach = up.phases[i].taps > reach ? up.phases[i].taps : reach;
-    return ((rows < 192 ? rows : 192) + 2 * reach + 2) * round_up(up.inputs, width);
 }
 
 }  // namespace sk

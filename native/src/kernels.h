@@ -31,27 +31,12 @@ struct Conv {
     int padded_outputs;
     int taps;
     int dilation;
-    int pad;
+    int pad;  // may be negative
     Outer outer;
     Inner inner;
     int groups;  // ceil(taps / outer taps)
     const float* weights;
     const float* bias;  // [padded_outputs]
-};
-
-// A transposed convolution as `rate` ordinary ones: phase p gives outputs t * rate + p from taps x[t + shift - q].
-struct Phase {
-    int taps;
-    int shift;
-    const float* weights;
-};
-struct Upsampling {
-    int inputs;
-    int outputs;
-    int padded_outputs;
-    int rate;
-    const Phase* phases;  // [rate]
-    const float* bias;
 };
 
 // One call of a convolution: out[lo, hi) = [out +] [residual +] conv(leaky(in, slope)).
@@ -77,15 +62,20 @@ struct Tiling {
     std::int64_t wide;      // floats of one inner plane
 };
 
+// The convolution to one channel: weights [taps][stride of its input].
+struct LastConv {
+    const float* weights;
+    int taps;
+    float bias;
+};
+
 struct Kernels {
     const char* name;
     int width;    // floats per vector
     int columns;  // output channels of one register block
     void (*convolve)(const Conv&, const ConvCall&);
-    void (*upsample)(const Upsampling&, const ConvCall&);
-    // out[t] = tanh(sum_k w[k] . leaky(in[t + k - pad])), weights [taps][stride]
-    void (*finish)(const Signal& in, const float* weights, int taps, float slope, std::int64_t lo, std::int64_t hi,
-                   float* out);
+    // out[t - lo] = tanh(bias + sum_k w[k] . leaky(in[t + k - pad])) for t in [lo, hi)
+    void (*finish)(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi, float* out);
 };
 
 SK_HEADER constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -93,9 +83,11 @@ SK_HEADER constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit)
 
 Tiling tiling(const Conv& conv, std::int64_t length, int width);
 
+// Outputs that a direct convolution computes at once.
+constexpr std::int64_t direct_rows = 192;
+
 // Floats of scratch that a convolution over `length` outputs needs.
 std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width);
-std::int64_t upsample_scratch(const Upsampling& up, std::int64_t rows, int width);
 
 // The kernels for a name, or the best ones of this machine for an empty name; null if unknown or not usable here.
 const Kernels* find_kernels(const char* name);

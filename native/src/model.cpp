@@ -6,6 +6,8 @@ namespace sk {
 
 namespace {
 
+constexpr int edge_taps = 7;  // of conv_pre and conv_post
+
 // Named tensors with checked sizes.
 class Tensors {
   public:
@@ -53,7 +55,7 @@ struct Builder {
     }
 
     // `scale` carries the mean over the previous stage's resblocks: leaky ReLU and convolution are homogeneous.
-    PackedUpsampling upsampling(int i, double scale) const {
+    std::vector<PhaseGroup> upsampling(int i, double scale) const {
         const int inputs = shape.channels(i - 1), outputs = shape.channels(i), taps = shape.kernels[i];
         const std::string name = "ups." + std::to_string(i);
         const float* weight = tensors.get(name + ".weight", std::int64_t{inputs} * outputs * taps);
@@ -95,9 +97,9 @@ std::int64_t floats(const PackedConv& conv) { return conv.weights.size() + conv.
 }  // namespace
 
 std::int64_t Model::weight_bytes() const {
-    std::int64_t total = floats(pre) + post.size() + static_cast<std::int64_t>(speaker_weight.size());
+    std::int64_t total = floats(pre) + post_weights.size() + static_cast<std::int64_t>(speaker_weight.size());
     for (const Stage& stage : stages) {
-        for (const Buffer& weights : stage.up.weights) total += weights.size();
+        for (const PhaseGroup& group : stage.up) total += floats(group.conv);
         for (const Chain& chain : stage.chains)
             for (const PackedConv& conv : chain.convs) total += floats(conv);
     }
@@ -109,7 +111,7 @@ Model build_model(const Shape& shape, const Kernels& kernels, const sk_tensor* t
     Model model;
     model.shape = shape;
     model.kernels = &kernels;
-    model.pre = build.conv("conv_pre", shape.initial, shape.latent, 7, 1);
+    model.pre = build.conv("conv_pre", shape.initial, shape.latent, edge_taps, 1);
     if (shape.speaker > 0) {
         const float* weight = build.tensors.get("cond.weight", std::int64_t{shape.initial} * shape.speaker);
         const float* bias = build.tensors.get("cond.bias", shape.initial);
@@ -117,7 +119,10 @@ Model build_model(const Shape& shape, const Kernels& kernels, const sk_tensor* t
         model.speaker_bias.assign(bias, bias + shape.initial);
     }
     for (int i = 0; i < shape.stages(); ++i) model.stages.push_back(build.stage(i));
-    model.post = build.post(model.post_taps);
+    model.post_weights = build.post(edge_taps);
+    // JP-Extra's conv_post has no bias, other HiFi-GANs have one.
+    const float bias = build.tensors.has("conv_post.bias") ? *build.tensors.get("conv_post.bias", 1) : 0.0f;
+    model.post = {model.post_weights.data(), edge_taps, bias};
     return model;
 }
 

@@ -41,11 +41,11 @@ struct PackedConv {
     Conv view{};
     Buffer weights, bias;
 };
-struct PackedUpsampling {
-    Upsampling view{};
-    std::vector<Phase> phases;
-    std::vector<Buffer> weights;
-    Buffer bias;
+// A transposed convolution as ordinary ones. Output t rate + p takes its taps from x[t + shift - q]; the phases p of
+// one shift are one convolution with `rate` times fewer rows, whose channels are those of its phases side by side.
+struct PhaseGroup {
+    int first_phase;
+    PackedConv conv;
 };
 
 // One resblock: its convolutions in the order of computing (ResBlock 1: pairs; ResBlock 2: single ones).
@@ -54,7 +54,7 @@ struct Chain {
     std::int64_t reach = 0;  // samples on each side that can reach an output
 };
 struct Stage {
-    PackedUpsampling up;
+    std::vector<PhaseGroup> up;
     std::vector<Chain> chains;
     int pad = 0, kernel = 0, rate = 0;
     std::int64_t stride = 0;  // floats per row after this stage
@@ -67,8 +67,8 @@ struct Model {
     PackedConv pre;
     std::vector<float> speaker_weight, speaker_bias;  // [initial][speaker], [initial]
     std::vector<Stage> stages;
-    Buffer post;  // [taps][stride]
-    int post_taps = 7;
+    Buffer post_weights;
+    LastConv post{};
 
     std::int64_t weight_bytes() const;
 };

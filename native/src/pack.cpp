@@ -1,5 +1,6 @@
 #include "pack.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sk {
@@ -29,34 +30,36 @@ Buffer pad_bias(const float* bias, int outputs, int padded) {
     return buffer;
 }
 
-// Factors of the nested filter transform: point -> its weight for every tap of the whole filter.
+// Factors of the nested filter transform, [tap][outer point, inner point].
 std::vector<double> nested_factors(const Conv& conv) {
     const Scheme outer = outer_scheme(conv.outer), inner = inner_scheme(conv.inner);
-    std::vector<double> factors;  // [outer point][inner point][tap]
-    for (int p = 0; p < outer.points; ++p)
-        for (int q = 0; q < inner.points; ++q)
-            for (int tap = 0; tap < conv.taps; ++tap)
+    std::vector<double> factors;
+    for (int tap = 0; tap < conv.taps; ++tap)
+        for (int p = 0; p < outer.points; ++p)
+            for (int q = 0; q < inner.points; ++q)
                 factors.push_back(filter_factor(outer, p, tap % outer.taps) * filter_factor(inner, q, tap / outer.taps));
     return factors;
 }
 
-// weights [outer point][inner point][column block][input][...]: one product per point pair.
+// weights [outer point, inner point][column block][input][...]: one product per point pair. Column blocks are filled
+// one after the other, because each is contiguous in every product.
 Buffer pack_nested(const Filter& f, const Conv& conv, const Kernels& kernels) {
     const std::vector<double> factors = nested_factors(conv);
     const int points = static_cast<int>(factors.size()) / f.taps;
     const ColumnBlocks blocks(kernels, f.inputs, conv.padded_outputs);
     const std::int64_t size = std::int64_t{f.inputs} * conv.padded_outputs;
     Buffer packed(points * size);
-    for (int o = 0; o < f.outputs; ++o)
-        for (int i = 0; i < f.inputs; ++i) {
-            const float* w = f.weight + (std::int64_t{o} * f.inputs + i) * f.taps;
-            float* to = packed.data() + blocks.at(i, o);
-            for (int p = 0; p < points; ++p) {
-                double sum = 0.0;
-                for (int tap = 0; tap < f.taps; ++tap) sum += factors[p * f.taps + tap] * w[tap];
-                to[p * size] = static_cast<float>(sum);
+    std::vector<double> sums(points);
+    for (int first = 0; first < f.outputs; first += kernels.columns)
+        for (int i = 0; i < f.inputs; ++i)
+            for (int o = first; o < std::min(first + kernels.columns, f.outputs); ++o) {
+                const float* w = f.weight + (std::int64_t{o} * f.inputs + i) * f.taps;
+                std::fill(sums.begin(), sums.end(), 0.0);
+                for (int tap = 0; tap < f.taps; ++tap)
+                    for (int p = 0; p < points; ++p) sums[p] += factors[tap * points + p] * w[tap];
+                float* to = packed.data() + blocks.at(i, o);
+                for (int p = 0; p < points; ++p) to[p * size] = static_cast<float>(sums[p]);
             }
-        }
     return packed;
 }
 
@@ -94,17 +97,27 @@ Buffer pack_direct(const Filter& f, const Conv& conv, const Kernels& kernels) {
     return packed;
 }
 
-// One phase of a transposed filter: taps j = start + rate q, weights [column block][q][input][...].
-Buffer pack_phase(const Filter& f, int start, int rate, int taps, const Kernels& kernels, double scale) {
-    const int padded = static_cast<int>(round_up(f.outputs, kernels.width));
-    const ColumnBlocks blocks(kernels, std::int64_t{taps} * f.inputs, padded);
-    Buffer packed(std::int64_t{taps} * f.inputs * padded);
-    for (int i = 0; i < f.inputs; ++i)
-        for (int o = 0; o < f.outputs; ++o)
-            for (int q = 0; q < taps; ++q)
-                packed.data()[blocks.at(std::int64_t{q} * f.inputs + i, o)] = static_cast<float>(
-                    scale * f.weight[(std::int64_t{i} * f.outputs + o) * f.taps + start + rate * q]);
-    return packed;
+// Phases [first, last) of a transposed filter as an ordinary one. Phase p: taps j = start + rate q, q = 0, 1, …, read
+// x[t + shift - q], so that tap k = taps - 1 - q of the ordinary filter has pad taps - 1 - shift.
+PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Kernels& kernels, double scale) {
+    const int pad = (f.taps - rate) / 2, width = static_cast<int>(round_up(f.outputs, kernels.width));
+    const int shift = (first + pad) / rate;
+    const int taps = static_cast<int>(ceil_div(f.taps - (first + pad) % rate, rate));
+    const int outputs = (last - first) * width;
+    std::vector<float> weight(static_cast<std::size_t>(outputs) * f.inputs * taps), bias(outputs);
+    for (int phase = first; phase < last; ++phase)
+        for (int o = 0; o < f.outputs; ++o) {
+            const int column = (phase - first) * width + o;
+            bias[column] = f.bias[o];
+            for (int i = 0; i < f.inputs; ++i)
+                for (int q = 0, j = (phase + pad) % rate; j < f.taps; ++q, j += rate)
+                    weight[(std::size_t(column) * f.inputs + i) * taps + taps - 1 - q] =
+                        static_cast<float>(scale * f.weight[(std::int64_t{i} * f.outputs + o) * f.taps + j]);
+        }
+    const Filter ordinary{weight.data(), bias.data(), outputs, f.inputs, taps, 1};
+    PhaseGroup group{first, pack_conv(ordinary, kernels, choose_upsampling(f.inputs, taps))};
+    group.conv.view.pad = taps - 1 - shift;
+    return group;
 }
 
 }  // namespace
@@ -127,20 +140,15 @@ PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice) {
     return packed;
 }
 
-PackedUpsampling pack_upsampling(const Filter& f, int rate, const Kernels& kernels, double scale) {
-    PackedUpsampling packed;
+std::vector<PhaseGroup> pack_upsampling(const Filter& f, int rate, const Kernels& kernels, double scale) {
     const int pad = (f.taps - rate) / 2;
-    for (int phase = 0; phase < rate; ++phase) {
-        // Output t rate + phase takes tap j from input t + (phase + pad - j) / rate, for j = phase + pad modulo rate.
-        const int start = (phase + pad) % rate;
-        const int taps = static_cast<int>(ceil_div(f.taps - start, rate));
-        packed.weights.push_back(pack_phase(f, start, rate, taps, kernels, scale));
-        packed.phases.push_back({taps, (phase + pad - start) / rate, packed.weights.back().data()});
+    std::vector<PhaseGroup> groups;
+    for (int first = 0; first < rate;) {
+        const int last = std::min(rate, ((first + pad) / rate + 1) * rate - pad);  // the phases of one shift
+        groups.push_back(pack_phases(f, rate, first, last, kernels, scale));
+        first = last;
     }
-    const int padded = static_cast<int>(round_up(f.outputs, kernels.width));
-    packed.bias = pad_bias(f.bias, f.outputs, padded);
-    packed.view = {f.inputs, f.outputs, padded, rate, packed.phases.data(), packed.bias.data()};
-    return packed;
+    return groups;
 }
 
 }  // namespace sk

@@ -28,11 +28,13 @@ Ranges required(const Model& model, Range frames, std::int64_t total) {
     ranges.stage.resize(stages);
     std::int64_t length = total * model.shape.hop();
     ranges.out = {frames.lo * model.shape.hop(), frames.hi * model.shape.hop()};
-    Range needed = widen(ranges.out, (model.post_taps - 1) / 2, length);
+    Range needed = widen(ranges.out, (model.post.taps - 1) / 2, length);
     for (int i = stages - 1; i >= 0; --i) {
         const Stage& stage = model.stages[i];
         ranges.stage[i] = needed;
-        ranges.upsampled[i] = widen(needed, stage.reach, length);
+        // Whole frames of the stage before: its phases are computed together.
+        const Range wide = widen(needed, stage.reach, length);
+        ranges.upsampled[i] = {wide.lo / stage.rate * stage.rate, ceil_div(wide.hi, stage.rate) * stage.rate};
         length /= stage.rate;
         needed = before_upsampling(stage, ranges.upsampled[i], length);
     }

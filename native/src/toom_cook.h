@@ -20,11 +20,12 @@ struct Scheme {
     double nodes[7];  // the n - 1 finite nodes
 };
 
-enum class Outer { f43, f44, f63, direct };
+enum class Outer { f42, f43, f44, f63, direct };
 enum class Inner { none, f22, f32, f23, f43 };
 
 constexpr Scheme outer_scheme(Outer outer) {
     switch (outer) {
+        case Outer::f42: return {4, 2, 5, {0, 1, -1, 0.5}};
         case Outer::f43: return {4, 3, 6, {0, 1, -1, 0.5, -0.5}};
         case Outer::f44: return {4, 4, 7, {0, 1, -1, 0.5, -0.5, 2}};
         case Outer::f63: return {6, 3, 8, {0, 1, -1, 0.5, -0.5, 2, -2}};

@@ -3,32 +3,47 @@
 
 #include <math.h>
 
+#include <utility>
+
 #include "../kernels.h"
 #include "simd.h"
 
 namespace sk::SK_ISA {
 
-SK_INLINE float sum_lanes(vec v) {
-    float parts[W];
-    store(parts, v);
-    for (int half = W / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; ++i) parts[i] += parts[i + half];
-    return parts[0];
+// Lane sums of W vectors as one vector: log2(W) rounds, each adding the even and the odd lanes of neighbours.
+template <int... I>
+SK_INLINE vec add_pairs(vec a, vec b, const std::integer_sequence<int, I...>&) {
+    return __builtin_shufflevector(a, b, 2 * I...) + __builtin_shufflevector(a, b, 2 * I + 1 ...);
 }
 
-// out[t] = tanh(sum_k w[k] . leaky(in[t + k - pad]))
-SK_INLINE void finish(const Signal& in, const float* weights, int taps, float slope, std::int64_t lo, std::int64_t hi,
-                      float* out) {
+SK_INLINE vec lane_sums(vec* v) {
+    for (int count = W; count > 1; count /= 2)
+        for (int i = 0; i < count / 2; ++i)
+            v[i] = add_pairs(v[2 * i], v[2 * i + 1], std::make_integer_sequence<int, W>());
+    return v[0];
+}
+
+// Per lane of channels: sum over the taps and channel vectors of w[k] . leaky(in[t + k - pad]).
+SK_INLINE vec tap_sum(const Signal& in, const float* weights, int taps, vec slope, std::int64_t t) {
+    vec sum{};
+    for (int k = 0; k < taps; ++k) {
+        const std::int64_t at = t + k - (taps - 1) / 2;
+        if (!in.has(at)) continue;
+        const float* row = in.row(at);
+        for (std::int64_t c = 0; c < in.stride; c += W) sum += leaky(load(row + c), slope) * load(weights + k * in.stride + c);
+    }
+    return sum;
+}
+
+// out[t - lo] = tanh(sum_k w[k] . leaky(in[t + k - pad]) + bias)
+SK_INLINE void finish(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi, float* out) {
     const vec s = splat(slope);
-    for (std::int64_t t = lo; t < hi; ++t) {
-        vec sum{};
-        for (int k = 0; k < taps; ++k) {
-            const std::int64_t at = t + k - (taps - 1) / 2;
-            if (!in.has(at)) continue;
-            for (std::int64_t c = 0; c < in.stride; c += W)
-                sum += leaky(load(in.row(at) + c), s) * load(weights + k * in.stride + c);
-        }
-        out[t - lo] = ::tanhf(sum_lanes(sum));
+    for (std::int64_t t = lo; t < hi; t += W) {
+        vec sums[W];
+        for (int i = 0; i < W; ++i) sums[i] = tap_sum(in, conv.weights, conv.taps, s, t + i);
+        float values[W];
+        store(values, lane_sums(sums) + splat(conv.bias));
+        for (int i = 0; i < W && t + i < hi; ++i) out[t - lo + i] = ::tanhf(values[i]);
     }
 }
 

@@ -72,7 +72,7 @@ SK_INLINE void accumulate_block(const Product& p, const float* a, const float* w
 template <int R, int NV, bool Fused, int Stride>
 void block(const Product& p, std::int64_t row, std::int64_t column, const float* w, Ahead ahead) {
     vec sum[R][NV];
-    accumulate_block<R, NV, !Fused, Stride>(p, p.a + row * p.lda, w, ahead, sum);
+    accumulate_block<R, NV, NV == block_vectors, Stride>(p, p.a + row * p.lda, w, ahead, sum);
     float* c = p.c + row * p.ldc + column;
     for (int r = 0; r < R; ++r, c += p.ldc) {
         for (int v = 0; v < NV; ++v) {

@@ -15,6 +15,7 @@ void convolve_f44(const Conv& conv, const ConvCall& call) {
 
 static void convolve(const Conv& conv, const ConvCall& call) {
     if (conv.outer == Outer::direct) return direct(conv, call);
+    if (conv.outer == Outer::f42) return toom_cook<Outer::f42, Inner::none>(conv, call);
     if (conv.outer == Outer::f43) return toom_cook<Outer::f43, Inner::none>(conv, call);
     if (conv.outer == Outer::f63) return toom_cook<Outer::f63, Inner::none>(conv, call);
     switch (conv.inner) {
@@ -26,14 +27,11 @@ static void convolve(const Conv& conv, const ConvCall& call) {
     }
 }
 
-static void upsample(const Upsampling& up, const ConvCall& call) { transposed(up, call); }
-
-static void last(const Signal& in, const float* weights, int taps, float slope, std::int64_t lo, std::int64_t hi,
-                 float* out) {
-    finish(in, weights, taps, slope, lo, hi, out);
+static void last(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi, float* out) {
+    finish(in, conv, slope, lo, hi, out);
 }
 
 extern const Kernels table;
-const Kernels table{SK_NAME, W, block_vectors * W, convolve, upsample, last};
+const Kernels table{SK_NAME, W, block_vectors * W, convolve, last};
 
 }  // namespace sk::SK_ISA

@@ -23,8 +23,34 @@ SK_INLINE void five_nodes(const vec* e, vec* v) {
 // x (x^2 - 1) (x^2 - 1/4) applied to d[0..5].
 SK_INLINE vec five_roots(const vec* d) { return d[5] - 1.25f * d[3] + 0.25f * d[1]; }
 
+// Nodes 0, 1, -1 applied to d[0..2]; infinity is x^3 - x.
+SK_INLINE void three_nodes(const vec* d, vec* v) {
+    v[0] = d[2] - d[0];
+    v[1] = d[2] + d[1];
+    v[2] = d[2] - d[1];
+}
+
 template <Outer>
 struct OuterTransform;
+
+template <>
+struct OuterTransform<Outer::f42> {
+    static constexpr int outputs = 4, points = 5;
+    SK_INLINE void input(const vec* d, vec* v) {
+        vec e[4];  // (x - 1/2) d
+        for (int k = 0; k < 4; ++k) e[k] = d[k + 1] - 0.5f * d[k];
+        three_nodes(e, v);
+        v[3] = d[3] - d[1];
+        v[4] = e[3] - e[1];
+    }
+    SK_INLINE void output(const vec* v, vec* y) {
+        const vec even = v[1] + v[2], odd = v[1] - v[2];
+        y[0] = v[0] + even + v[3];
+        y[1] = odd + 0.5f * v[3];
+        y[2] = even + 0.25f * v[3];
+        y[3] = odd + 0.125f * v[3] + v[4];
+    }
+};
 
 template <>
 struct OuterTransform<Outer::f43> {
@@ -103,17 +129,13 @@ struct InnerTransform<Inner::f22> {
     }
 };
 
-SK_INLINE void three_nodes(const vec* d, vec* v) {  // 0, 1, -1, infinity
-    v[0] = d[2] - d[0];
-    v[1] = d[2] + d[1];
-    v[2] = d[2] - d[1];
-    v[3] = d[3] - d[1];
-}
-
 template <>
 struct InnerTransform<Inner::f32> {
     static constexpr int outputs = 3, points = 4;
-    SK_INLINE void input(const vec* d, vec* v) { three_nodes(d, v); }
+    SK_INLINE void input(const vec* d, vec* v) {
+        three_nodes(d, v);
+        v[3] = d[3] - d[1];
+    }
     SK_INLINE void output(const vec* v, vec* y) {
         y[0] = v[0] + v[1] + v[2];
         y[1] = v[1] - v[2];
@@ -124,7 +146,10 @@ struct InnerTransform<Inner::f32> {
 template <>
 struct InnerTransform<Inner::f23> {
     static constexpr int outputs = 2, points = 4;
-    SK_INLINE void input(const vec* d, vec* v) { three_nodes(d, v); }
+    SK_INLINE void input(const vec* d, vec* v) {
+        three_nodes(d, v);
+        v[3] = d[3] - d[1];
+    }
     SK_INLINE void output(const vec* v, vec* y) {
         y[0] = v[0] + v[1] + v[2];
         y[1] = v[1] - v[2] + v[3];

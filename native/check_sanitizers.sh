@@ -1,0 +1,12 @@
+#!/bin/sh
+# Builds the self-test with AddressSanitizer and UndefinedBehaviorSanitizer (default) or ThreadSanitizer and runs it.
+#   native/check_sanitizers.sh [build folder] [address,undefined | thread]
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+build=${1:-$(mktemp -d)}
+kind=${2:-address,undefined}
+cmake -S "$here" -B "$build" -DSOKUON_NATIVE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCMAKE_CXX_FLAGS="-fsanitize=$kind -fno-omit-frame-pointer -fno-sanitize-recover=all" \
+    -DCMAKE_SHARED_LINKER_FLAGS=-Wl,--undefined-version
+cmake --build "$build" --parallel --target selftest
+"$build/native/selftest"
