@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu
+
+from sokuon_training.export import write_tensors
 
 DEAD_LAYERS = 2
 SPECIALS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
@@ -191,12 +192,12 @@ def save_bert(tensors: dict[str, Tensor], config: BertConfig, vocabulary: list[s
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config.huggingface(), indent=2) + "\n", encoding="utf-8")
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    tensors = dict(tensors)
     for key in [k for k in tensors if k.startswith("encoder.layer.0.")]:
         for dead in range(DEAD_LAYERS):
             name = key.replace("layer.0.", f"layer.{config.live_layers + dead}.", 1)
             tensors[name] = torch.zeros_like(tensors[key])
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    write_tensors(tensors, folder / "model.safetensors")
 
 
 def random_bert(config: BertConfig, folder: Path, vocabulary: list[str], seed: int = 0) -> Deberta:

@@ -34,8 +34,14 @@ def save_voice(
     folder.mkdir(parents=True, exist_ok=True)
     contents = voice_config(config, info.styles, info.sample_rate, info.name)
     (folder / "config.json").write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, folder / "model.safetensors")
+    write_tensors(tensors, folder / "model.safetensors")
     np.save(folder / "style_vectors.npy", styles.astype(np.float32))
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """A safetensors file anyone may read (the library makes it private to its owner)."""
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+    path.chmod(0o644)
 
 
 def randomise(module: nn.Module, seed: int) -> None:
