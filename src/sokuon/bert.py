@@ -33,7 +33,8 @@ EMBEDDINGS = "embeddings"  # name of the table in the weights file
 
 MAX_CHARACTERS = 2000  # attention needs memory by the square: about 1 GB here
 _SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "unknown": "[UNK]"}
-_ROWS_PER_RUN = 128
+_ROWS_PER_RUN = 128  # of several sentences together
+_USUAL_ROWS = 256  # a longer run gives its memory back
 _OTHER_SENTENCE = np.float32(-1e9)  # added to a score: exp() of it is 0
 
 
@@ -109,7 +110,7 @@ class Bert:
         self._embeddings = _embeddings(folder / WEIGHTS, self.manifest)
         if len(self._vocabulary) > self.manifest.vocab_size:
             raise VoiceError(f"{folder / VOCABULARY} has more tokens than the BERT has rows; convert it again.")
-        self._session = Session(folder / f"{contracts.BERT.name}.onnx", contracts.BERT, threads)
+        self._session = Session(folder / f"{contracts.BERT.name}.onnx", contracts.BERT, threads, arena=True)
 
     @classmethod
     def open(cls, folder: Path, threads: int) -> Bert:
@@ -141,7 +142,8 @@ class Bert:
         rows = np.zeros((starts[-1] - gap, self.hidden_size), np.float32)
         for ids, start in zip(sentences, starts, strict=False):
             rows[start : start + len(ids)] = self._embeddings[ids]
-        features = self._session.run(embeddings=rows, mask=_mask(starts, gap), buckets=self._buckets(len(rows)))[0]
+        inputs = {"embeddings": rows, "mask": _mask(starts, gap), "buckets": self._buckets(len(rows))}
+        features = self._session.run(**inputs, shrink=len(rows) > _USUAL_ROWS)[0]
         return [features[start : start + len(ids)] for ids, start in zip(sentences, starts, strict=False)]
 
     def _buckets(self, length: int) -> I64:

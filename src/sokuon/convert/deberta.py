@@ -22,7 +22,7 @@ from sokuon import contracts
 from sokuon.bert import EMBEDDINGS, MANIFEST, VOCABULARY, WEIGHTS, Manifest
 from sokuon.convert.deberta_config import UNUSED_LAYERS, DebertaConfig, read_config
 from sokuon.convert.graph import Graph, Value
-from sokuon.convert.quantize import Precision, Products, Weight, products_for
+from sokuon.convert.quantize import GELU_FLOOR, Linear, Precision, Products, products_for, table_type
 from sokuon.convert.torch_file import TorchFile
 from sokuon.convert.weights import Checkpoint
 from sokuon.errors import VoiceNotFoundError
@@ -40,6 +40,8 @@ _DEAD = (
     r"embeddings\.position_embeddings\..*",
 )
 _TERMS = 3  # content, content to position, position to content: the scores are divided by sqrt(3 D)
+_BY_HEAD = {"transBatchA": 1, "transBatchB": 1}  # operands lie as [rows, heads, D], multiply as [heads, rows, D]
+_FLOAT = 1  # ONNX's number for float32
 _TO_END = np.iinfo(np.int64).max
 _CONTRIB = "com.microsoft"
 _BLOCK_ROWS = 1024  # of the embedding table at a time, to keep little in memory
@@ -64,9 +66,11 @@ def convert_bert(
     checkpoint = Checkpoint(_without_prefix(tensors), path)
     with replacing_folder(target, MANIFEST) as folder:
         with TensorFileWriter(folder / WEIGHTS) as weights:
-            _write_embeddings(config, checkpoint, weights, np.float32)
+            _write_embeddings(config, checkpoint, weights, table_type(precision))
             graph = Graph(contracts.BERT, weights)
-            features = _encoder(_Writer(graph, checkpoint, config, products_for(precision)), progress)
+            features = _encoder(
+                _Writer(graph, checkpoint, config, products_for(precision), table_type(precision)), progress
+            )
             graph.save(folder, [features])
         checkpoint.finish([*_DEAD, *_dead_layers(config)])
         shutil.copyfile(vocabulary, folder / VOCABULARY)
@@ -156,6 +160,7 @@ class _Writer:
     checkpoint: Checkpoint
     config: DebertaConfig
     products: Products
+    table_type: npt.DTypeLike
 
     def take(self, name: str, *shape: int) -> F32:
         return self.checkpoint.take(name, shape)
@@ -167,7 +172,7 @@ class _Writer:
 @dataclass(frozen=True)
 class _Frame:
     """Values all layers read: `mask` added to the scores, `buckets` int64 [W], `length` int64 [1] = S, and the reshapes
-    [2N, S, W] → [2N, W, S] → [2N, S, W - 1]; `relations` is the normed position table [2B, H]."""
+    [N, S, W] → [N, W, S] → [N, S, W - 1]; `relations` is the normed position table [2B, H]."""
 
     mask: Value
     buckets: Value
@@ -194,7 +199,7 @@ def _encoder(w: _Writer, progress: Progress) -> Value:
 def _frame(w: _Writer, embeddings: Value) -> _Frame:
     g, c = w.graph, w.config
     length = g.op("Slice", g.op("Shape", embeddings), g.const([0]), g.const([1]))
-    heads, rest = g.const([2 * c.heads]), g.const([-1])
+    heads, rest = g.const([c.heads]), g.const([-1])
     table = w.take("encoder.rel_embeddings.weight", 2 * c.position_buckets, c.hidden_size)
     return _Frame(
         mask=g.input("mask"),
@@ -209,100 +214,85 @@ def _frame(w: _Writer, embeddings: Value) -> _Frame:
 def _layer(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
     """x [S, H] → attention → + x, norm → feed forward → + , norm → [S, H]."""
     c, g = w.config, w.graph
-    context = _attention(w, f"{name}.attention.self", x, frame)
-    y = _product(w, f"{name}.attention.output.dense", context, c.attention_size, c.hidden_size)
-    x = _add_and_norm(w, f"{name}.attention.output", y, x)
-    inner = _product(w, f"{name}.intermediate.dense", x, c.hidden_size, c.intermediate_size)
-    bias = w.const(f"{name}.intermediate.dense.bias", w.take(f"{name}.intermediate.dense.bias", c.intermediate_size))
-    inner = g.op("BiasGelu", inner, bias, domain=_CONTRIB)  # exact: 0.5 x (1 + erf(x / sqrt 2))
-    y = _product(w, f"{name}.output.dense", inner, c.intermediate_size, c.hidden_size)
-    return _add_and_norm(w, f"{name}.output", y, x)
+    x = _add_and_norm(w, f"{name}.attention.output.LayerNorm", _attention(w, f"{name}.attention", x, frame), x)
+    widen = _take_linear(w, f"{name}.intermediate.dense", c.hidden_size, c.intermediate_size)
+    inner = w.products.linear(g, w.products.rows(g, x, None), widen)
+    inner = g.op("Gelu", inner, domain=_CONTRIB)  # exact: 0.5 x (1 + erf(x / sqrt 2))
+    narrow = _take_linear(w, f"{name}.output.dense", c.intermediate_size, c.hidden_size)
+    y = w.products.linear(g, w.products.rows(g, inner, GELU_FLOOR), narrow)
+    return _add_and_norm(w, f"{name}.output.LayerNorm", y, x)
 
 
-def _product(w: _Writer, name: str, x: Value, size_in: int, size_out: int) -> Value:
-    """x [S, in] · Wᵀ → [S, out], without the bias."""
-    weight = Weight(f"{name}.weight", w.take(f"{name}.weight", size_out, size_in).T)
-    return w.products.product(w.graph, w.products.prepare(w.graph, x), weight)
+def _take_linear(w: _Writer, name: str, size_in: int, size_out: int) -> Linear:
+    weight = w.take(f"{name}.weight", size_out, size_in)
+    return Linear(name, weight.T, w.take(f"{name}.bias", size_out))
 
 
 def _add_and_norm(w: _Writer, name: str, y: Value, x: Value) -> Value:
-    """Layer norm of y + bias of `name`.dense + x, one node."""
-    gain, shift = _norm(w.checkpoint, f"{name}.LayerNorm", w.config)
-    names = (f"{name}.LayerNorm.weight", f"{name}.LayerNorm.bias", f"{name}.dense.bias")
-    constants = [
-        w.const(n, a) for n, a in zip(names, (gain, shift, w.take(names[2], w.config.hidden_size)), strict=True)
-    ]
-    return w.graph.op("SkipLayerNormalization", y, x, *constants, domain=_CONTRIB, epsilon=w.config.norm_epsilon)
+    """Layer norm of y + x."""
+    gain, shift = _norm(w.checkpoint, name, w.config)
+    constants = (w.const(f"{name}.weight", gain), w.const(f"{name}.bias", shift))
+    both = w.graph.op("Add", y, x)
+    return w.graph.op("LayerNormalization", both, *constants, axis=-1, epsilon=w.config.norm_epsilon)
 
 
 def _attention(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
-    """Disentangled attention, [S, H] → [S, N·D].
+    """Disentangled attention and its output projection, [S, H] → [S, H].
 
-    x ─ product ─ + bias ─ [3N, S, D] ─┬─ q, k ── q · kᵀ ──────────────────────── + ─ + mask ─ softmax ─ · v
-                                       ├─ [q; k] · relative tableᵀ ─ skew ─ split ─┘  (p2c transposed)
-                                       └─ v
+        q [S, N, D] ─┬─ · PKᵀ ─ skew ─────────────── + ─ + mask ─ softmax ─ · v ─ [S, N·D] ─ output
+                     └─ · kᵀ ─────────────────────── +
+        k [S, N, D] ─── · PQᵀ ─ skew ─ transpose ────┘
+
+    1 / sqrt(3 D) is folded into the query projection, and so into PQ: each of the three terms has one factor of the
+    two. The value's bias passes the softmax, whose rows sum to 1, unchanged: it is folded into the output's bias.
     """
     c, g = w.config, w.graph
-    matrix, bias = _query_key_value(w, name)
-    qkv = w.products.product(g, w.products.prepare(g, x), Weight(f"{name}.qkv.weight", matrix))
-    qkv = g.op("Add", qkv, w.const(f"{name}.qkv.bias", bias))
-    heads = g.op("Reshape", qkv, g.const([0, 3 * c.heads, c.head_size]))  # [S, 3N, D]
-    heads = g.op("Transpose", heads, perm=[1, 0, 2])  # [3N, S, D]
-    qk, v = g.ops("Split", heads, g.const([2 * c.heads, c.heads]), outputs=2, axis=0)
-    q, k = g.ops("Split", qk, outputs=2, axis=0)  # [N, S, D] each
-    relative = _relative_table(w, f"{name}.relative", frame, matrix, bias)  # [2N, W, D]
-    to_position, from_position = _skewed(g, qk, relative, frame)
-    scores = g.op("FusedMatMul", q, k, domain=_CONTRIB, transB=1)  # [N, S, S]
+    query, key, value = (
+        _take_linear(w, f"{name}.self.{part}_proj", c.hidden_size, c.attention_size)
+        for part in ("query", "key", "value")
+    )
+    output = _take_linear(w, f"{name}.output.dense", c.attention_size, c.hidden_size)
+    output, value = output.shifted(value.bias @ output.matrix), value.shifted(-value.bias)
+    query = query.scaled(1 / np.sqrt(_TERMS * c.head_size))
+    rows = w.products.rows(g, x, None)
+    heads = g.const([0, c.heads, c.head_size])
+    q, k, v = (g.op("Reshape", w.products.linear(g, rows, part), heads) for part in (query, key, value))  # [S, N, D]
+    to_position = _skewed(g, q, _relative_table(w, f"{name}.self.pk", frame, key, -1), frame)  # [N, S, S]
+    from_position = _skewed(g, k, _relative_table(w, f"{name}.self.pq", frame, query, 1), frame)
+    scores = g.op("FusedMatMul", q, k, domain=_CONTRIB, **_BY_HEAD, transB=1)
     scores = g.op("Add", g.op("Add", scores, to_position), g.op("Transpose", from_position, perm=[0, 2, 1]))
     weights = g.op("Softmax", g.op("Add", scores, frame.mask), axis=-1)
-    context = g.op("Transpose", g.op("MatMul", weights, v), perm=[1, 0, 2])  # [S, N, D]
-    return g.op("Reshape", context, g.const([0, c.attention_size]))
+    context = g.op("FusedMatMul", weights, v, domain=_CONTRIB, transBatchB=1)  # [N, S, D]
+    context = g.op("Reshape", g.op("Transpose", context, perm=[1, 0, 2]), g.const([0, c.attention_size]))
+    return w.products.linear(g, w.products.rows(g, context, None), output)
 
 
-def _query_key_value(w: _Writer, name: str) -> tuple[F32, F32]:
-    """Matrix [H, 3·N·D] and bias of the three projections as one; 1 / sqrt(3 D) is folded into the query's, and so into
-    PQ, which is made from it: every score is a product with exactly one of the two."""
-    c = w.config
-    scale = np.float32(1 / np.sqrt(_TERMS * c.head_size))
-    matrices, biases = [], []
-    for part, factor in (("query", scale), ("key", None), ("value", None)):
-        matrix = w.take(f"{name}.{part}_proj.weight", c.attention_size, c.hidden_size).T
-        bias = w.take(f"{name}.{part}_proj.bias", c.attention_size)
-        matrices.append(matrix if factor is None else matrix * factor)
-        biases.append(bias if factor is None else bias * factor)
-    return np.concatenate(matrices, axis=1), np.concatenate(biases)
+def _relative_table(w: _Writer, name: str, frame: _Frame, projection: Linear, sign: int) -> Value:
+    """Projected position rows by relative position, [W, N, D].
 
-
-def _relative_table(w: _Writer, name: str, frame: _Frame, matrix: F32, bias: F32) -> Value:
-    """Rows of PK (for queries) and PQ (for keys) by relative position, [2N, W, D].
-
-    Row m of the stored table [2N, 2B + 1, D] belongs to bucket m - B: PQ for the bucket itself, PK for its negative,
-    so that one list of rows serves both halves.
+    Row m of the stored table [2B + 1, N, D] belongs to bucket sign · (m - B): PQ is looked up by i - j, PK by j - i.
     """
     c = w.config
-    size, reach = c.attention_size, c.position_buckets
-    projected = frame.relations @ matrix[:, : 2 * size] + bias[: 2 * size]  # [2B, 2·N·D]: PQ beside PK
-    rows = np.arange(2 * reach + 1)
-    last = 2 * reach - 1  # the model has no row of its own for the farthest positive bucket
-    queries = projected[np.minimum(2 * reach - rows, last), size:]
-    keys = projected[np.minimum(rows, last), :size]
-    table = np.stack([queries, keys]).reshape(2, len(rows), c.heads, c.head_size).transpose(0, 2, 1, 3)
-    stored = w.const(name, table.reshape(2 * c.heads, len(rows), c.head_size))
-    return w.graph.op("Gather", stored, frame.buckets, axis=1)
+    reach = c.position_buckets
+    buckets = sign * (np.arange(2 * reach + 1) - reach) + reach
+    rows = np.minimum(buckets, 2 * reach - 1)  # the model has no row of its own for the farthest positive bucket
+    table = (frame.relations @ projection.matrix + projection.bias)[rows]
+    stored = w.const(name, table.reshape(len(rows), c.heads, c.head_size).astype(w.table_type))
+    gathered = w.graph.op("Gather", stored, frame.buckets, axis=0)
+    return gathered if w.table_type == np.float32 else w.graph.op("Cast", gathered, to=_FLOAT)
 
 
-def _skewed(g: Graph, qk: Value, relative: Value, frame: _Frame) -> list[Value]:
-    """Products with the relative rows, shifted so that column j of row i is their position: two of [N, S, S].
+def _skewed(g: Graph, x: Value, relative: Value, frame: _Frame) -> Value:
+    """x [S, N, D] times relative rows [W, N, D], shifted so that column j of row i is their position: [N, S, S].
 
-    In [2N, S, W], row i holds relative position j - i in column j - i + S. Read as one line, that is place
+    In the product [N, S, W], row i holds relative position j - i in column j - i + S. Read as one line, that is place
     S + i·(W - 1) + j: without its first S numbers the line is a matrix of width W - 1 that begins with the S columns
     of the result.
     """
-    products = g.op("FusedMatMul", qk, relative, domain=_CONTRIB, transB=1)  # [2N, S, W]
+    products = g.op("FusedMatMul", x, relative, domain=_CONTRIB, **_BY_HEAD, transB=1)
     line = g.op("Slice", g.op("Reshape", products, frame.by_position), g.const([1]), g.const([_TO_END]), g.const([1]))
-    matrix = g.op("Reshape", line, frame.by_token)  # [2N, S, W - 1]
-    square = g.op("Slice", matrix, g.const([0]), frame.length, g.const([2]))
-    return g.ops("Split", square, outputs=2, axis=0)
+    matrix = g.op("Reshape", line, frame.by_token)  # [N, S, W - 1]
+    return g.op("Slice", matrix, g.const([0]), frame.length, g.const([2]))
 
 
 def _convolution(w: _Writer, embeddings: Value, x: Value) -> Value:
@@ -315,10 +305,6 @@ def _convolution(w: _Writer, embeddings: Value, x: Value) -> Value:
     padded = g.op("Pad", embeddings, g.const([half, 0, half, 0]))
     ends = [g.const([i + 1 - kernel]) if i + 1 < kernel else g.const([_TO_END]) for i in range(kernel)]
     shifted = [g.op("Slice", padded, g.const([i]), ends[i], g.const([0])) for i in range(kernel)]
-    rows = g.op("Concat", *shifted, axis=1)  # [S, K·H]
-    y = w.products.product(g, w.products.prepare(g, rows), Weight("encoder.conv.conv.weight", taps))
-    bias = w.const("encoder.conv.conv.bias", w.take("encoder.conv.conv.bias", hidden))
-    y = g.op("BiasGelu", y, bias, domain=_CONTRIB)
-    gain, shift = _norm(w.checkpoint, "encoder.conv.LayerNorm", c)
-    constants = (w.const("encoder.conv.LayerNorm.weight", gain), w.const("encoder.conv.LayerNorm.bias", shift))
-    return g.op("SkipLayerNormalization", y, x, *constants, domain=_CONTRIB, epsilon=c.norm_epsilon)
+    rows = w.products.rows(g, g.op("Concat", *shifted, axis=1), None)  # [S, K·H]
+    y = w.products.linear(g, rows, Linear("encoder.conv.conv", taps, w.take("encoder.conv.conv.bias", hidden)))
+    return _add_and_norm(w, "encoder.conv.LayerNorm", g.op("Gelu", y, domain=_CONTRIB), x)

@@ -1,51 +1,158 @@
-"""How the BERT's matrix products are written at each precision."""
+"""How the BERT's linear layers are written at each precision."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from sokuon.convert.graph import Graph, Value
 from sokuon.tensors import F32
+
+GELU_FLOOR = -0.17  # GELU(x) is nowhere below: its minimum is -0.16997
+
+_CONTRIB = "com.microsoft"
+_TINY = np.float32(1e-30)  # scale of a row of zeros, which must not divide by zero
 
 
 class Precision(Enum):
     """Weights of the BERT's products; everything else is computed in float32 at every precision."""
 
     FP32 = "fp32"
+    Q8 = "q8"
+    INT8_DYNAMIC = "int8-dynamic"
 
 
 @dataclass(frozen=True)
-class Weight:
-    """One linear layer without its bias: `matrix` [in, out], named as in the checkpoint."""
+class Linear:
+    """y = x · matrix + bias with `matrix` [in, out], named as in the checkpoint."""
 
     name: str
     matrix: F32
+    bias: F32
+
+    def scaled(self, factor: float) -> Linear:
+        """The layer whose outputs are `factor` times larger."""
+        return replace(
+            self,
+            matrix=self.matrix * np.float32(factor),
+            bias=self.bias * np.float32(factor),
+        )
+
+    def shifted(self, offset: F32) -> Linear:
+        """The layer whose outputs are greater by `offset` [out]."""
+        return replace(self, bias=self.bias + offset)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows x [S, in] as a product eats them: x ≈ scale · (codes - zero) + floor, or plain x."""
+
+    codes: Value
+    scale: Value | None = None  # f32 [S, 1]
+    zero: Value | None = None  # uint8 []
+    floor: float = 0.0
 
 
 class Products(Protocol):
-    """Writes y = x · W for rows x [S, in]; `prepare` is called once for rows that feed several products."""
+    """Writes linear layers; rows are prepared once and may feed several."""
 
-    def prepare(self, graph: Graph, x: Value) -> tuple[Value, ...]: ...
+    def rows(self, g: Graph, x: Value, floor: float | None) -> Rows:
+        """Prepare x [S, in], none of which goes below `floor`."""
 
-    def product(self, graph: Graph, rows: tuple[Value, ...], weight: Weight) -> Value: ...
+    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
+        """Rows [S, in] → [S, out]."""
 
 
 class FullProducts:
-    """float32 weights, one MatMul."""
+    """float32 weights, one product."""
 
-    def prepare(self, _: Graph, x: Value) -> tuple[Value, ...]:
+    def rows(self, _g: Graph, x: Value, _floor: float | None) -> Rows:
         """Nothing to do."""
-        return (x,)
+        return Rows(x)
 
-    def product(self, graph: Graph, rows: tuple[Value, ...], weight: Weight) -> Value:
-        """x [S, in] → [S, out]."""
-        return graph.op("MatMul", *rows, graph.const(np.ascontiguousarray(weight.matrix), weight.name))
+    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
+        """Rows [S, in] → [S, out]."""
+        y = g.op("MatMul", rows.codes, g.const(np.ascontiguousarray(layer.matrix), f"{layer.name}.weight"))
+        return _add_bias(g, y, layer)
+
+
+class RowProducts:
+    """8-bit weights with a scale per output, 8-bit activations with a scale per token.
+
+        x ─┬─ peak of each row ─ / levels ─ scale ──────────────┐
+           └─ QuantizeLinear ─ integer product · weight scale ─ · ─ + bias
+
+    The codes are unsigned (around 128, or above the floor): signed ones have no fast product on x86.
+    """
+
+    def __init__(self) -> None:
+        self._zeros: dict[int, Value] = {}  # zero point → it, repeated for every row: made once per graph
+
+    def rows(self, g: Graph, x: Value, floor: float | None) -> Rows:
+        """Quantise each row to its own peak; with a floor, the whole range of codes lies above it."""
+        if floor is None:
+            zero, levels, magnitude = 128, 127, g.op("Abs", x)
+        else:
+            zero, levels, x = 0, 255, g.op("Add", x, g.const(np.float32(-floor)))
+            magnitude = x
+        peak = g.op("ReduceMax", magnitude, axes=[1], keepdims=1)  # [S, 1]
+        scale = g.op("Max", g.op("Mul", peak, g.const(np.float32(1 / levels))), g.const(_TINY))
+        line = g.op("Reshape", scale, g.const([-1]))  # [S]
+        codes = g.op("QuantizeLinear", x, line, self._zero_per_row(g, zero, line), axis=0)
+        return Rows(codes, scale, g.const(np.uint8(zero)), floor or 0.0)
+
+    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
+        """Rows [S, in] → [S, out]."""
+        codes, scale = quantize_columns(layer.matrix)
+        weight, weight_scale = g.const(codes, f"{layer.name}.weight"), g.const(scale, f"{layer.name}.scale")
+        one = g.const(np.float32(1))
+        y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, domain=_CONTRIB)
+        y = g.op("Mul", y, rows.scale)
+        offset = rows.floor * scale * codes.sum(axis=0, dtype=np.int64).astype(np.float32)
+        return _add_bias(g, y, layer.shifted(offset))
+
+    def _zero_per_row(self, g: Graph, zero: int, rows: Value) -> Value:
+        if zero not in self._zeros:
+            self._zeros[zero] = g.op("Expand", g.const(np.uint8(zero)), g.op("Shape", rows))
+        return self._zeros[zero]
+
+
+class TensorProducts:
+    """The usual dynamic quantisation, for comparison: 8-bit weights, one scale for all activations of a product."""
+
+    def rows(self, _g: Graph, x: Value, _floor: float | None) -> Rows:
+        """Nothing to do: the product quantises."""
+        return Rows(x)
+
+    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
+        """Rows [S, in] → [S, out]."""
+        codes, scale = quantize_columns(layer.matrix)
+        weight, weight_scale = g.const(codes, f"{layer.name}.weight"), g.const(scale, f"{layer.name}.scale")
+        y = g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB)
+        return _add_bias(g, y, layer)
+
+
+def quantize_columns(matrix: F32) -> tuple[npt.NDArray[np.int8], F32]:
+    """[in, out] → 8-bit codes, symmetric, and a scale per column."""
+    scale = np.maximum(np.abs(matrix).max(axis=0) / 127, _TINY).astype(np.float32)
+    return np.rint(matrix / scale).astype(np.int8), scale
 
 
 def products_for(precision: Precision) -> Products:
     """The writer of products for a precision."""
-    return {Precision.FP32: FullProducts}[precision]()
+    if precision is Precision.FP32:
+        return FullProducts()
+    return RowProducts() if precision is Precision.Q8 else TensorProducts()
+
+
+def table_type(precision: Precision) -> type[np.floating[Any]]:
+    """How embedding rows and relative projections are stored: half precision beside 8-bit weights costs no accuracy."""
+    return np.float32 if precision is Precision.FP32 else np.float16
+
+
+def _add_bias(g: Graph, y: Value, layer: Linear) -> Value:
+    return g.op("Add", y, g.const(layer.bias, f"{layer.name}.bias")) if layer.bias.any() else y
