@@ -23,7 +23,10 @@ from hayakoe.nlp import bert_models
 from hayakoe.nlp.japanese import g2p, normalizer
 
 TARGET = Path(__file__).with_name("text_golden.jsonl.gz")
-_KANA = "アイウエオカキクケコガギグゲゴサシスセソザジズゼゾタチツテトダヂヅデドナニヌネノハヒフヘホバビブベボパピプペポマミムメモヤユヨラリルレロワヰヱヲンヴ"
+_KANA = (
+    "アイウエオカキクケコガギグゲゴサシスセソザジズゼゾタチツテトダヂヅデド"
+    "ナニヌネノハヒフヘホバビブベボパピプペポマミムメモヤユヨラリルレロワヰヱヲンヴ"
+)
 _SMALL = "ァィゥェォャュョヮ"
 _LABEL = re.compile(r"-(.*?)\+.*?(/A:.*?)/B:.*?(/E:.*?)(/F:.*?_)", re.DOTALL)
 

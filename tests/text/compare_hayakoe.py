@@ -1,6 +1,6 @@
 """How many rows of readings.tsv HayaKoe gets: run where `hayakoe` is installed (a black box, as its users call it).
 
-    python tests/text/compare_hayakoe.py TOKENIZER_FOLDER [--show]
+python tests/text/compare_hayakoe.py TOKENIZER_FOLDER [--show]
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ for name in ("sokuon", "sokuon.text"):  # without the packages' own imports, whi
     sys.modules[name] = ModuleType(name)
     sys.modules[name].__path__ = [str(_SOURCE.joinpath(*name.split(".")))]
 
-from hayakoe.nlp import bert_models
-from hayakoe.nlp.japanese import g2p, normalizer
-from readings import sounds, table
+from hayakoe.nlp import bert_models  # noqa: E402
+from hayakoe.nlp.japanese import g2p, normalizer  # noqa: E402
+from readings import sounds, table  # noqa: E402
 
-from sokuon.text.morae import word_phones
+from sokuon.text.morae import word_phones  # noqa: E402
 
 
 def spoken(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The table of readings, and how a reading is compared: by its phones, so that spelling (エイ, エエ) does not matter."""
+"""The table of readings, and how one is compared: by its phones, so that spelling (エイ, エー) does not matter."""
 
 from __future__ import annotations
 

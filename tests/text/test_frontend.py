@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from sokuon.text import FrontEnd
 
 _FRONT_END = FrontEnd()
-_ODD = st.sampled_from(list("ーッャァンヴゝゞ々〻〇、。！？…0123456789.,/-~%×=¥\x00\ud800\ue000\ue001\ue002\U0001f600𠮷゙゚（）"))
+_ODD = st.sampled_from(
+    list("ーッャァンヴゝゞ々〻〇、。！？…0123456789.,/-~%×=¥\x00\ud800\ue000\ue001\ue002\U0001f600𠮷゙゚（）")
+)
 
 
 @settings(max_examples=300, deadline=None)

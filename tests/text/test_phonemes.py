@@ -12,7 +12,7 @@ from sokuon.text.phonemes import spread_evenly
 from sokuon.text.words import Analysis, phonemes_of
 
 _RAIN = Phonemes(
-    symbols=tuple("_ ky o o w a a m e . _".split()),
+    symbols=("_", "ky", "o", "o", "w", "a", "a", "m", "e", ".", "_"),
     tones=(0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0),
     text="今日は雨.",
     word2ph=(1, 2, 1, 2, 3, 1, 1),
@@ -62,7 +62,7 @@ def test_given_phonemes_alone_are_ignored() -> None:
 
 
 def test_given_phonemes_move_the_counts() -> None:
-    longer = "_ ky o o o w a a m e . _".split()
+    longer = ["_", "ky", "o", "o", "o", "w", "a", "a", "m", "e", ".", "_"]
     made = with_given(_RAIN, longer, [0] * 12)
     assert made.symbols == tuple(longer)
     assert sum(made.word2ph) == 12

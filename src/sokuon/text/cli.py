@@ -19,7 +19,8 @@ from sokuon.text.words import Word
 dict_app = typer.Typer(help="The user dictionary: words whose reading and accent you decide.", no_args_is_help=True)
 
 FileOption = Annotated[
-    Path | None, typer.Option("--dictionary", "-d", help="Dictionary file instead of the usual one.", show_default=False)
+    Path | None,
+    typer.Option("--dictionary", "-d", help="Dictionary file instead of the usual one.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 

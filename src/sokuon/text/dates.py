@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 
-from sokuon.text.rules import SOFT, Rule, apply, rule
+from sokuon.text.rules import SOFT, Rule, alternatives, apply, rule
 
 _YEAR = r"(?<![\d./-])((?:1[5-9]|20|21)\d\d)"
 _MONTH = r"(0?[1-9]|1[0-2])"
 _DAY = r"(0?[1-9]|[12]\d|3[01])"
 _NO_MORE = r"(?![\d/])(?![.-]\d)"
 _ERAS = {"R": "令和", "H": "平成", "S": "昭和", "T": "大正", "M": "明治"}
-_WEEKDAYS = "月火水木金土日"
 # What makes 3/5 a day, and what makes it a fraction.
-_AFTER_DAY = r"(?=\s*(?:[\(（][月火水木金土日祝]|から|まで|より|頃|ごろ|以降|以前|締|〆|発売|公開|開催|開始|配信|放送|付|現在|時点|生まれ|分|号|午前|午後|[~〜\-]\s*\d{1,2}/|夜|朝|昼|\d{1,2}[:時]))"
-_AFTER_FRACTION = r"(?=\s*(?:の(?:確率|割合|量|大きさ|サイズ|長さ|高さ|面積|時間|力|人|値段|価格|距離|スケール)|に(?:切|カット|減|縮|分け|なっ|なり|なる|し|割)|以上|以下|ほど|程度|くらい|ぐらい|カップ|個|杯|倍|回|本|量|サイズ|スケール|を超|未満|ずつ|拍|スプーン))"
+_DAY_WORDS = (
+    "から まで より 頃 ごろ 以降 以前 締 〆 発売 公開 開催 開始 配信 放送 付 現在 時点 生まれ 分 号 午前 午後 夜 朝 昼"
+)
+_AFTER_DAY = (
+    rf"(?=\s*(?:[\(（][月火水木金土日祝]|{alternatives(_DAY_WORDS.split())}|[~〜\-]\s*\d{{1,2}}/|\d{{1,2}}[:時]))"
+)
+_PORTIONS = "確率 割合 量 大きさ サイズ 長さ 高さ 面積 時間 力 人 値段 価格 距離 スケール"
+_CHANGES = "切 カット 減 縮 分け なっ なり なる し 割"
+_MEASURES = "以上 以下 ほど 程度 くらい ぐらい カップ 個 杯 倍 回 本 量 サイズ スケール を超 未満 ずつ 拍 スプーン"
+_AFTER_FRACTION = (
+    rf"(?=\s*(?:の(?:{alternatives(_PORTIONS.split())})|に(?:{alternatives(_CHANGES.split())})"
+    rf"|{alternatives(_MEASURES.split())}))"
+)
 
 
 def _number(digits: str) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sokuon.text.rules import JAPANESE, SOFT, Rule, apply, rule
 
-_FACE_PARTS = r"\^_;:\-\*'`\"´｀・ωω∀д□▽◇Д益皿口Oo0TtQq\.,<>≧≦＞＜°º˘¯￣—~〜∇艸≡=＝＿\|｜/／\\＼ﾟ゜！!?？ ノﾉσシｼヽヾ'‘’｡。эεз∩∪⌒♪★☆彡ミwуyvV⊂⊃┌┐♡♥✧◕‿＾；∠´｀"
+_FACE_PARTS = (
+    r"\^_;:\-\*'`\"´｀・ω∀д□▽◇Д益皿口Oo0TtQq\.,<>≧≦＞＜°º˘¯￣—~〜∇艸≡=＝＿\|｜/／\\＼ﾟ゜！!?？ "
+    r"ノﾉσシｼヽヾ‘’｡。эεз∩∪⌒♪★☆彡ミwуyvV⊂⊃┌┐♡♥✧◕‿＾；∠"
+)
 _EYES = r"[\^＾´｀`TtQqXx><≧≦；;・°º￣¯✧◕o0O\-＞＜ﾟ゜⌒´∀]"
 
 RULES: tuple[Rule, ...] = (
@@ -22,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(rf"(?<={JAPANESE})[wｗ]{{2,}}(?![A-Za-z])|^[wｗ]{{3,}}(?![A-Za-z.])", "ワラワラ"),
     rule(rf"(?<={JAPANESE})[wｗ](?![A-Za-z\d])", "ワラ"),
-    rule(rf"(?<=[!?！？。])[wｗ]{{2,}}(?![A-Za-z])", "ワラワラ"),
+    rule(r"(?<=[!?！？。])[wｗ]{2,}(?![A-Za-z])", "ワラワラ"),
     rule(r"草{2,}", "クサ"),
     rule(rf"(?<![\d.,])8{{5,}}(?![\d.,%]|{JAPANESE})", "パチパチパチ"),
 )

@@ -9,14 +9,11 @@ from importlib.resources import files
 
 from sokuon.text.rules import SOFT
 
-_LETTERS = dict(
-    zip(
-        "abcdefghijklmnopqrstuvwxyz",
-        "エー ビー シー ディー イー エフ ジー エイチ アイ ジェー ケー エル エム エヌ オー ピー キュー アール エス ティー ユー ブイ "
-        "ダブリュー エックス ワイ ゼット".split(),
-        strict=True,
-    )
+_LETTER_NAMES = (
+    "エー ビー シー ディー イー エフ ジー エイチ アイ ジェー ケー エル エム エヌ オー ピー キュー アール エス ティー "
+    "ユー ブイ ダブリュー エックス ワイ ゼット"
 )
+_LETTERS = dict(zip("abcdefghijklmnopqrstuvwxyz", _LETTER_NAMES.split(), strict=True))
 # A run of Latin text without spaces, with the signs and digits that names hold (C++, Wi-Fi, Node.js, AT&T, MP3, 3D).
 _CORE = r"[A-Za-z\d]*[A-Za-z][A-Za-z\d]*"
 _TOKEN = re.compile(rf"(?<![A-Za-z\d])\.?{_CORE}(?:[-./&'’][A-Za-z\d]+)*(?:\+\+|[#!.](?![A-Za-z\d]))?")
@@ -29,10 +26,17 @@ _KEYS = re.compile(r"\b(Ctrl|Alt|Shift|Cmd|Command|Win|Option|Control) ?\+ ?(?=[
 _ALONE = {"C": "シイ"}  # OpenJTalk reads a lone シー as the sea, スィー
 _LONGEST_ACRONYM = 3
 _SHORTEST_WORD = 4
-# Capitals that read as a word (RING, SALE, SOHO) rather than as an acronym (HTML, OECD): no unsayable cluster.
-_ONSET = "(?:SCH|SCR|SHR|SPL|SPR|STR|THR|CHR|[BCDFGHJKLMNPRSTVWYZ]?[HLRW]|[BCDFGHJKLMNPRSTVWYZ]|QU|S[CKMNPT]|KN|TS)"
-_CODA = "(?:CK|CT|FT|GHT|LD|LF|LK|LL|LM|LP|LT|MB|MP|NCH|NC|ND|NG|NK|NT|NS|PT|RCH|RD|RK|RL|RM|RN|RP|RS|RT|SH|SK|SP|SS|ST|TCH|TH|TT|X|XT|[BCDFGHKLMNPRSTVWYZ])"
-_PRONOUNCEABLE = re.compile(rf"{_ONSET}?[AEIOUY]{{1,3}}(?:{_CODA}?{_ONSET}?[AEIOUY]{{1,3}})*{_CODA}?S?")
+# Consonants that can start and end a word: capitals made of these are a word (RING, SOHO), others spelled (OECD).
+_ONSET_LIST = (
+    "BL BR CH CHR CL CR DR DW FL FR GL GR KN PH PL PR QU SC SCH SCR SH SHR SK SL SM SN SP SPL SPR ST STR SW TH THR TR "
+    "TS TW WH WR"
+)
+_CODA_LIST = (
+    "CK CT FT GHT LD LF LK LL LM LP LT MB MP NC NCH ND NG NK NS NT PT RCH RD RK RL RM RN RP RS RT SH SK SP SS ST TCH "
+    "TH TT XT"
+)
+_ONSETS = frozenset(_ONSET_LIST.split())
+_CODAS = frozenset(_CODA_LIST.split())
 _LONGEST_WORD = 30
 
 Lookup = Callable[[str], str | None]
@@ -117,7 +121,7 @@ class EnglishReader:
         dictionary = self._lookup(word)
         if dictionary:
             return dictionary
-        if len(word) < _SHORTEST_WORD or not _PRONOUNCEABLE.fullmatch(word):
+        if len(word) < _SHORTEST_WORD or not _is_pronounceable(word):
             return spell(word)
         return self.word(word.capitalize())
 
@@ -142,6 +146,16 @@ def _known(token: str) -> str | None:
 _ORDINARY_CAPITALS = frozenset(
     ["us", "it", "Us", "who", "Who", "pin", "Pin", "go", "arm", "aids", "ram", "sim", "un", "ar", "mr"]
 )
+
+
+def _is_pronounceable(capitals: str) -> bool:
+    """True if the consonants between the vowels are such as English words have."""
+    first, *middle, last = re.split("[AEIOUY]+", capitals) if _VOWEL.search(capitals.lower()) else ("", "XXXX", "")
+    return (
+        (len(first) <= 1 or first in _ONSETS)
+        and (len(last) <= 1 or last.removesuffix("S") in _CODAS or last in _CODAS)
+        and all(len(consonants) <= 3 for consonants in middle)
+    )
 
 
 def _split_known(token: str) -> list[str]:

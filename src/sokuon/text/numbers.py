@@ -8,10 +8,28 @@ from sokuon.text.rules import JAPANESE, NUMBER, SOFT, Rule, alternatives, apply,
 from sokuon.text.web import digit_by_digit
 
 _CURRENCIES = {
-    "$": "ドル", "US$": "米ドル", "A$": "オーストラリアドル", "NT$": "台湾ドル", "HK$": "香港ドル", "¥": "円", "€": "ユーロ", "£": "ポンド",
-    "₩": "ウォン", "₿": "ビットコイン", "₹": "ルピー", "₽": "ルーブル", "฿": "バーツ", "¢": "セント", "USD": "ドル", "JPY": "円",
-    "EUR": "ユーロ", "GBP": "ポンド", "BTC": "ビットコイン", "CNY": "元", "KRW": "ウォン",
-}  # fmt: skip
+    "$": "ドル",
+    "US$": "米ドル",
+    "A$": "オーストラリアドル",
+    "NT$": "台湾ドル",
+    "HK$": "香港ドル",
+    "¥": "円",
+    "€": "ユーロ",
+    "£": "ポンド",
+    "₩": "ウォン",
+    "₿": "ビットコイン",
+    "₹": "ルピー",
+    "₽": "ルーブル",
+    "฿": "バーツ",
+    "¢": "セント",
+    "USD": "ドル",
+    "JPY": "円",
+    "EUR": "ユーロ",
+    "GBP": "ポンド",
+    "BTC": "ビットコイン",
+    "CNY": "元",
+    "KRW": "ウォン",
+}
 _SCALES = {"k": "千", "K": "千", "M": "ミリオン", "B": "ビリオン", "T": "トリリオン", "bn": "ビリオン"}
 _CURRENCY = f"(?:{alternatives(_CURRENCIES)})"
 _SCALE = r"(?:(万|億|兆|千|百万|[kKMBT](?![A-Za-z])|bn(?![A-Za-z]))円?)?"
@@ -86,7 +104,11 @@ _OPERAND = r"(?:\d+(?:\.\d+)?|\b[a-zA-Z]\b)"
 
 MONEY: tuple[Rule, ...] = (
     rule(r"〒?\s*(?<!\d)(\d{3})-(\d{4})(?![\d-])(?=\s*[一-鿿])|〒\s*(\d{3})-?(\d{4})", lambda m: _postal(m)),
-    rule(r"(?<![\d-])(?:\+81[- ]?\d{1,4}|0\d{1,4})[-(]\d{1,4}[-)]\d{3,4}(?![\d-])|\(0\d{1,4}\) ?\d{1,4}-\d{4}(?![\d-])|(?<!\d)0[5789]0\d{8}(?!\d)", _digits),
+    rule(
+        r"(?<![\d-])(?:\+81[- ]?\d{1,4}|0\d{1,4})[-(]\d{1,4}[-)]\d{3,4}(?![\d-])"
+        r"|\(0\d{1,4}\) ?\d{1,4}-\d{4}(?![\d-])|(?<!\d)0[5789]0\d{8}(?!\d)",
+        _digits,
+    ),
     rule(r"(?<![\d-])\d{4}[- ]\d{4}[- ]\d{4}[- ]\d{4}(?![\d-])", _digits),
     rule(rf"({_CURRENCY})\s*({NUMBER}){_SCALE}(?!円)", _currency),
     rule(rf"({NUMBER}){_SCALE}\s*({_CURRENCY})(?![A-Za-z])", _currency_after),
@@ -95,7 +117,7 @@ RULES: tuple[Rule, ...] = (
     rule(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?", _quantity),
     rule(r"(?<![\d.])(\d+)と(\d+)[/⁄](\d+)(?![\d/])", r"\1と\3分の\2"),
     rule(r"(?<![\d/.])(\d+)\s*[/⁄]\s*(\d+)(?![\d/])", r"\2分の\1"),
-    rule(rf"(?<![\d:])(\d{{1,3}})\s*:\s*(\d{{1,3}})(?![\d:])", _score),
+    rule(r"(?<![\d:])(\d{1,3})\s*:\s*(\d{1,3})(?![\d:])", _score),
     rule(rf"(?<![\d-])(\d{{1,3}})\s*[-−]\s*(\d{{1,3}})(?![\d-]){_SCORE_WORDS}", _score),
     rule(
         rf"{_OPERAND}(?:\s*[+×÷*=−-]\s*{_OPERAND})*\s*=\s*[+−-]?(?:{_OPERAND}(?:\s*[+×÷*−-]\s*{_OPERAND})*)?",
@@ -141,7 +163,7 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<=敗)(\d+)分(?!け)", r"\1分け"),
     rule(r"(?<![A-Za-z])M(?=\d\.\d)", "マグニチュード"),
     rule(r"(?<![A-Za-z\d])B(\d{1,2})F(?![A-Za-z\d])", r"地下\1階"),
-    rule(rf"(?<![A-Za-z\d.,-])(\d{{1,2}})F(?![A-Za-z\d])", r"\1階"),
+    rule(r"(?<![A-Za-z\d.,-])(\d{1,2})F(?![A-Za-z\d])", r"\1階"),
     rule(r"(?:[Nn][Oo]\.|ナンバー)\s*1(?![\d.])", "ナンバーワン"),
     rule(r"(?<![A-Za-z])[Nn][Oo]s?\.\s*(?=\d)", "ナンバー"),
     rule(r"(?<![A-Za-z])[Vv][Oo][Ll]\.?\s*(?=\d)", "ボリューム"),
@@ -180,7 +202,11 @@ def _roman(letters: str) -> str:
 
 def _batting_average(tenths: str, hundredths: str, thousandths: str) -> str:
     """.310 is 3割1分: zeros are not said."""
-    parts = [f"{tenths}割", f"{hundredths}ぶ" if hundredths != "0" else "", f"{thousandths}厘" if thousandths != "0" else ""]
+    parts = [
+        f"{tenths}割",
+        f"{hundredths}ぶ" if hundredths != "0" else "",
+        f"{thousandths}厘" if thousandths != "0" else "",
+    ]
     return "".join(parts)
 
 

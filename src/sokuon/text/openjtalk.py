@@ -165,7 +165,7 @@ def _with_whole_morae(features: Any) -> list[Any]:
 
 
 def _for_labels(features: Any) -> Iterator[Any]:
-    """Copies without what the label maker warns of and drops: ？ and ！ before any sound, a word that starts with ー."""
+    """Copies without what the label maker warns of and drops: ？ and ！ before any sound, words that start with ー."""
     previous, heard = "", 0
     for feature in features:
         pron = feature["pron"]

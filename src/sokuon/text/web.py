@@ -5,36 +5,88 @@ from __future__ import annotations
 import re
 
 from sokuon.text.english import EnglishReader
+from sokuon.text.rules import alternatives
 
 _URL = re.compile(
     r"(?:https?|ftp)://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]*[A-Za-z0-9/_-]|(?<![\w.@])www\.[A-Za-z0-9._~/-]*[A-Za-z0-9/]"
 )
 _MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _DOMAIN = re.compile(
-    r"(?<![\w.@/-])(?:[A-Za-z0-9-]+\.)+(?:com|net|org|jp|io|ai|dev|app|tv|me|info|edu|gov|co|uk|de|fr|cn|kr|tokyo|xyz|site|online|shop|cloud)"
+    r"(?<![\w.@/-])(?:[A-Za-z0-9-]+\.)+"
+    r"(?:com|net|org|jp|io|ai|dev|app|tv|me|info|edu|gov|co|uk|de|fr|cn|kr|tokyo|xyz|site|online|shop|cloud)"
     r"(?![A-Za-z0-9])(?:/[A-Za-z0-9._~/-]*[A-Za-z0-9/])?"
 )
 _EXTENSIONS = (
-    "py js ts jsx tsx json csv txt md html htm css xml yaml yml toml ini cfg log pdf doc docx xls xlsx ppt pptx png "
-    "jpg jpeg gif svg bmp webp mp3 mp4 wav flac avi mov zip gz tar exe dll bat sh c cpp h rs go java rb php sql ipynb "
-    "onnx safetensors bin iso apk db lock"
-).split()
-_FILE = re.compile(rf"(?<![\w.@/])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:{'|'.join(_EXTENSIONS)})(?![A-Za-z0-9])")
+    "py js ts jsx tsx json csv txt md html htm css xml yaml yml toml ini cfg log pdf doc docx xls xlsx "
+    "ppt pptx png jpg jpeg gif svg bmp webp mp3 mp4 wav flac avi mov zip gz tar exe dll bat sh c cpp h rs "
+    "go java rb php sql ipynb onnx safetensors bin iso apk db lock "
+)
+_FILE = re.compile(
+    rf"(?<![\w.@/])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:{alternatives(_EXTENSIONS.split())})(?![A-Za-z0-9])"
+)
 _PIECE = re.compile(r"[A-Za-z]+|\d+|.")
 _SIGNS = {
-    ".": "ドット", "/": "スラッシュ", "-": "ハイフン", "_": "アンダーバー", "@": "アットマーク", "~": "チルダ", ":": "コロン",
-    "+": "プラス", "%": "パーセント", "=": "イコール", "&": "アンド", "#": "シャープ",
-}  # fmt: skip
+    ".": "ドット",
+    "/": "スラッシュ",
+    "-": "ハイフン",
+    "_": "アンダーバー",
+    "@": "アットマーク",
+    "~": "チルダ",
+    ":": "コロン",
+    "+": "プラス",
+    "%": "パーセント",
+    "=": "イコール",
+    "&": "アンド",
+    "#": "シャープ",
+}
 _LABELS = {
-    "com": "コム", "net": "ネット", "org": "オーグ", "jp": "ジェーピー", "co": "シーオー", "ac": "エーシー", "go": "ジーオー",
-    "ne": "エヌイー", "or": "オーアール", "io": "アイオー", "ai": "エーアイ", "dev": "デブ", "app": "アップ", "tv": "ティーブイ",
-    "me": "ミー", "info": "インフォ", "edu": "イーディーユー", "gov": "ガブ", "www": "ダブリュー ダブリュー ダブリュー ",
-    "uk": "ユーケー", "tokyo": "トウキョウ", "py": "パイ", "js": "ジェーエス", "ts": "ティーエス", "txt": "テキスト", "exe": "エグゼ",
-    "jpg": "ジェイペグ", "jpeg": "ジェイペグ", "gif": "ジフ", "zip": "ジップ", "log": "ログ", "bat": "バット", "java": "ジャバ",
-    "json": "ジェイソン", "toml": "トムル", "yaml": "ヤムル", "yml": "ヤムル", "tar": "ター", "bin": "ビン", "lock": "ロック",
-    "wav": "ワブ", "ini": "イニ", "onnx": "オニキス", "index": "インデックス", "mail": "メール",
-}  # fmt: skip
-_DIGITS = "ゼロ イチ ニー サン ヨン ゴー ロク ナナ ハチ キュー".split()
+    "com": "コム",
+    "net": "ネット",
+    "org": "オーグ",
+    "jp": "ジェーピー",
+    "co": "シーオー",
+    "ac": "エーシー",
+    "go": "ジーオー",
+    "ne": "エヌイー",
+    "or": "オーアール",
+    "io": "アイオー",
+    "ai": "エーアイ",
+    "dev": "デブ",
+    "app": "アップ",
+    "tv": "ティーブイ",
+    "me": "ミー",
+    "info": "インフォ",
+    "edu": "イーディーユー",
+    "gov": "ガブ",
+    "www": "ダブリュー ダブリュー ダブリュー ",
+    "uk": "ユーケー",
+    "tokyo": "トウキョウ",
+    "py": "パイ",
+    "js": "ジェーエス",
+    "ts": "ティーエス",
+    "txt": "テキスト",
+    "exe": "エグゼ",
+    "jpg": "ジェイペグ",
+    "jpeg": "ジェイペグ",
+    "gif": "ジフ",
+    "zip": "ジップ",
+    "log": "ログ",
+    "bat": "バット",
+    "java": "ジャバ",
+    "json": "ジェイソン",
+    "toml": "トムル",
+    "yaml": "ヤムル",
+    "yml": "ヤムル",
+    "tar": "ター",
+    "bin": "ビン",
+    "lock": "ロック",
+    "wav": "ワブ",
+    "ini": "イニ",
+    "onnx": "オニキス",
+    "index": "インデックス",
+    "mail": "メール",
+}
+_DIGITS = ["ゼロ", "イチ", "ニー", "サン", "ヨン", "ゴー", "ロク", "ナナ", "ハチ", "キュー"]
 
 
 def digit_by_digit(digits: str) -> str:
