@@ -97,7 +97,7 @@ def convert(
         with _bar() as bar:
             task = bar.add_task("BERT", total=1.0)
             convert_bert(source, target, Precision(precision), lambda share: bar.update(task, completed=share))
-    _console.print(f"{target} is ready.")
+    _console.print(f"{target} is ready.", markup=False, highlight=False)
 
 
 @app.command()
@@ -211,7 +211,7 @@ def _write(
     if subtitles is not None:
         write_atomically(subtitles, writer.subtitles(sentences, subtitles.suffix.lstrip(".")).encode())
     if not quiet:
-        _console.print(f"{output}: {seconds:.1f} s", highlight=False)
+        _console.print(f"{output}: {seconds:.1f} s", markup=False, highlight=False)
 
 
 def _watched(pieces: Iterable[Audio], characters: int, quiet: bool) -> Iterator[Audio]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
-from sokuon.errors import VoiceNotFoundError
+from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.loading import BUILTIN
 from sokuon.voice import MANIFEST, Voice
 
 
 @dataclass(frozen=True)
 class VoiceSummary:
-    """One voice folder; `megabytes` on disk, `converted` if it is ready to load."""
+    """One voice folder; `megabytes` on disk, `converted` if it is ready to load, `problem` if it cannot be used."""
 
     folder: Path
     name: str
@@ -24,6 +25,7 @@ class VoiceSummary:
     megabytes: float
     converted: bool
     licence: str | None
+    problem: str | None = None
 
 
 def summaries(folder: Path | None) -> list[VoiceSummary]:
@@ -36,18 +38,17 @@ def summaries(folder: Path | None) -> list[VoiceSummary]:
         raise VoiceNotFoundError(
             f"{root} holds no voice; a voice has a voice.json, or a config.json beside .safetensors."
         )
-    return [_summary(path) for path in found]
+    return [_summary(root)] if found == [root] else [_listed(path) for path in found]
 
 
 def voice_table(folder: Path | None) -> Table:
     """`summaries` as a table for the terminal."""
     table = Table("voice", "speakers", "styles", "rate", "size", "state", "licence", "folder")
     for s in summaries(folder):
-        state = "converted" if s.converted else "as published"
-        speakers, styles = ", ".join(s.speakers), ", ".join(s.styles)
-        table.add_row(
-            s.name, speakers, styles, f"{s.sample_rate} Hz", f"{s.megabytes:.0f} MB", state, s.licence, str(s.folder)
-        )
+        state = s.problem or ("converted" if s.converted else "as published")
+        lists = ", ".join(s.speakers), ", ".join(s.styles)
+        numbers = f"{s.sample_rate} Hz" if s.sample_rate else "", f"{s.megabytes:.0f} MB"
+        table.add_row(*map(escape, (s.name, *lists, *numbers, state, s.licence or "", str(s.folder))))
     return table
 
 
@@ -55,8 +56,20 @@ def _is_voice(path: Path) -> bool:
     return (path / MANIFEST).is_file() or ((path / "config.json").is_file() and (path / "style_vectors.npy").is_file())
 
 
+def _listed(folder: Path) -> VoiceSummary:
+    """One of several: a voice that cannot be used does not hide the others."""
+    try:
+        return _summary(folder)
+    except VoiceError as error:
+        return VoiceSummary(folder, folder.name, (), (), 0, _megabytes(folder), False, None, str(error))
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
+
+
 def _summary(folder: Path) -> VoiceSummary:
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
+    size = _megabytes(folder)
     if (folder / MANIFEST).is_file():
         m = Voice.open(folder).manifest
         rate = m.decoder.sample_rate

@@ -1,0 +1,101 @@
+"""From names and folders to an engine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TinyBert, make_tiny_bert
+from tiny_voice import TinyVoice, make_tiny_voice
+
+import sokuon
+from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
+from sokuon.loading import check_precision
+
+
+def test_folders_may_be_strings(converted: Path) -> None:
+    engine = sokuon.load(str(converted / "voice"), bert=str(converted / "bert"), threads=1, decoder="onnx")
+    assert list(engine.voices) == ["Tiny"]
+
+
+def test_bert_beside_the_voice_is_found(converted: Path, tmp_path: Path) -> None:
+    shutil.copytree(converted / "voice", tmp_path / "voice")
+    shutil.copytree(converted / "bert", tmp_path / "voice" / "bert")
+    assert sokuon.load(tmp_path / "voice", threads=1, decoder="onnx").speak("はい。").duration > 0
+
+
+def test_bert_named_by_the_variable_is_found(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOKUON_BERT", str(converted / "bert"))
+    assert sokuon.load(converted / "voice", threads=1, decoder="onnx").speak("はい。").duration > 0
+
+
+def test_without_a_bert_all_three_ways_are_said(converted: Path) -> None:
+    with pytest.raises(VoiceNotFoundError, match=r"pass bert=FOLDER .*set SOKUON_BERT.*as `bert`"):
+        sokuon.load(converted / "voice")
+
+
+@pytest.mark.parametrize("place", ["missing", "voice/voice.json"])
+def test_what_is_no_folder_is_said(converted: Path, place: str) -> None:
+    with pytest.raises(VoiceNotFoundError, match="is not a folder; give the folder of a voice"):
+        sokuon.load(converted / place, bert=converted / "bert")
+    with pytest.raises(VoiceNotFoundError, match="is not a folder; give the folder of a BERT"):
+        sokuon.load(converted / "voice", bert=converted / place)
+
+
+def test_empty_folder_is_said(converted: Path, tmp_path: Path) -> None:
+    with pytest.raises(VoiceNotFoundError, match=r"holds no \.safetensors file"):
+        sokuon.load(tmp_path, bert=converted / "bert", threads=1)
+
+
+def test_bert_of_another_width_is_refused(converted: Path, tmp_path: Path) -> None:
+    make_tiny_bert(tmp_path / "bert", 1, TinyBert(hidden_size=24, heads=3))
+    with pytest.raises(VoiceError, match="trained on a BERT of width 32, the one given has width 24"):
+        sokuon.load(converted / "voice", bert=tmp_path / "bert", threads=1, precision="fp32")
+
+
+def test_precision_is_checked_before_any_work(converted: Path, tiny: Path) -> None:
+    with pytest.raises(OptionError, match="precision is 'fp8'; it must be one of"):
+        sokuon.load(converted / "voice", bert=tiny / "bert", threads=1, precision="fp8")
+    check_precision("fp32")
+
+
+def test_decoder_and_threads_are_checked(converted: Path) -> None:
+    with pytest.raises(OptionError, match="decoder is 'gpu'"):
+        sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="gpu")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="threads is 0"):
+        sokuon.load(converted / "voice", bert=converted / "bert", threads=0)
+
+
+def test_added_voice_takes_its_own_name_and_may_have_its_own_bert(converted: Path, tmp_path: Path) -> None:
+    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx")
+    make_tiny_voice(tmp_path / "narrow", 2, TinyVoice(bert=24))
+    make_tiny_bert(tmp_path / "bert", 1, TinyBert(hidden_size=24, heads=3))
+    with pytest.raises(VoiceError, match="width 24, the one given has width 32"):
+        sokuon.add_voice(engine, tmp_path / "narrow", name="narrow", threads=1)
+    assert list(engine.voices) == ["Tiny"]
+    sokuon.add_voice(engine, tmp_path / "narrow", name="narrow", bert=tmp_path / "bert", threads=1)
+    assert engine.speak("はい。", voice="narrow").samples.tobytes() != engine.speak("はい。").samples.tobytes()
+    assert engine.first.voice.manifest.name == "Tiny"
+
+
+def test_dictionary_changes_what_is_said(converted: Path, tmp_path: Path) -> None:
+    words = sokuon.UserDictionary(tmp_path / "words.json")
+    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx", dictionary=words)
+    before = engine.speak("辿着道。")
+    from sokuon.text.dictionary import DictionaryWord
+
+    words.add(DictionaryWord("辿着道", "アイウエオ", 0))
+    after = [t.phoneme for t in engine.speak("辿着道。").timings][1::2]
+    assert after == ["_", "a", "i", "u", "e", "o", ".", "_"]
+    assert [t.phoneme for t in before.timings][1::2] != after
+
+
+def test_speech_needs_neither_the_source_nor_the_place(converted: Path, tmp_path: Path) -> None:
+    """A converted folder can be moved anywhere, into a path with spaces and kanji too."""
+    place = tmp_path / "声 と 言葉"
+    shutil.copytree(converted, place)
+    moved = sokuon.load(place / "voice", bert=place / "bert", threads=1, decoder="onnx").speak("はい。")
+    here = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx").speak("はい。")
+    assert np.array_equal(moved.samples, here.samples)
