@@ -109,8 +109,7 @@ def voices(
     """Show what a folder holds: speakers, styles, size, licence."""
     from sokuon.listing import voice_table
 
-    out = Console()
-    out.print(voice_table(folder), width=out.width if out.is_terminal else _PIPE_COLUMNS)
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(voice_table(folder))
 
 
 def main() -> None:
@@ -228,7 +227,8 @@ def _watched(pieces: Iterable[Audio], characters: int, quiet: bool) -> Iterator[
 
 def _bar() -> Progress:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    return Progress(*columns, TimeRemainingColumn(), console=_console, transient=True)
+    hidden = not _console.is_terminal
+    return Progress(*columns, TimeRemainingColumn(), console=_console, transient=True, disable=hidden)
 
 
 _escape: Callable[[str], str] = lambda text: text.replace("[", r"\[")  # noqa: E731 - rich markup in file names
