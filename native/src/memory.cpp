@@ -17,13 +17,14 @@ constexpr std::size_t cache_line = 64;
 
 Buffer::Buffer(std::int64_t floats) : size_(floats) {
     if (floats <= 0) return;
-    std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
+    const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
     const std::size_t alignment = bytes >= huge_page ? huge_page : cache_line;
-    bytes = (bytes + alignment - 1) / alignment * alignment;
-    data_ = static_cast<float*>(std::aligned_alloc(alignment, bytes));
-    if (!data_) throw std::bad_alloc();
+    void* memory = nullptr;
+    if (posix_memalign(&memory, alignment, bytes) != 0) throw std::bad_alloc();
+    data_ = static_cast<float*>(memory);
 #if defined(__linux__)
-    if (alignment == huge_page) madvise(data_, bytes, MADV_HUGEPAGE);
+    // Only whole huge pages: the rest of the last one would be memory for nothing.
+    if (alignment == huge_page) madvise(data_, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
     std::memset(data_, 0, bytes);
 }

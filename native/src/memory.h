@@ -27,15 +27,4 @@ class Buffer {
     std::int64_t size_ = 0;
 };
 
-// Hands out consecutive parts of a buffer, each aligned to a cache line and offset so that parts do not share cache sets.
-class Arena {
-  public:
-    explicit Arena(const Buffer& buffer) : next_(buffer.data()) {}
-    float* take(std::int64_t floats) { return std::exchange(next_, next_ + padded(floats)); }
-    static std::int64_t padded(std::int64_t floats) { return (floats + 15) / 16 * 16 + 48; }
-
-  private:
-    float* next_;
-};
-
 }  // namespace sk
