@@ -1,0 +1,242 @@
+"""`sokuon bench`: how fast this machine speaks, where the time goes, and what it costs in memory.
+
+Every setup (precision, threads) runs in a fresh process, so that memory is its own; `bench_page.py` makes the page to
+look at and listen to.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sokuon.audio import Audio, check_place, write_atomically
+from sokuon.errors import OptionError
+from sokuon.machine import describe_machine, memory_mb
+from sokuon.threads import available_processors
+
+TEXTS = {
+    "short": "今日はいい天気ですね。",
+    "medium": "旅の途中で不思議な街に辿り着きました。少し寄り道していきましょう。",
+    "long": "駅前の喫茶店で、温かい珈琲を飲みながら、昨日届いた手紙をゆっくり読み返していました。",
+    "xlong": (
+        "朝の光が窓から差し込むと、部屋の空気がゆっくりと暖まっていきます。"
+        "台所では、お湯の沸く音が静かに聞こえていました。"
+        "祖母はいつもの椅子に座り、古い写真を一枚ずつ眺めながら、若い頃の旅の話をしてくれます。"
+        "海の見える町で働いていたこと、雪の日に汽車が止まってしまったこと、そして、祖父と初めて出会った日のこと。"
+        "私は温かいお茶を飲みながら、時間を忘れて耳を傾けていました。"
+    ),
+}
+STAGES = ("front_end", "bert", "encoder", "flow", "decoder")
+SAMPLE_TEXT = "medium"  # the one to listen to
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is measured: a voice with a BERT of some precision on so many threads. `decoder` as in `sokuon.load`."""
+
+    name: str
+    voice: Path | None
+    bert: Path | None
+    precision: str
+    decoder: str
+    threads: int
+
+    @property
+    def label(self) -> str:
+        """Name and threads, for people."""
+        return f"{self.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One text: seconds of sound, median seconds to speak it, and seconds by stage."""
+
+    text: str
+    audio_s: float
+    seconds: float
+    stages: dict[str, float]
+
+    @property
+    def speed(self) -> float:
+        """Seconds of sound per second of computing."""
+        return self.audio_s / self.seconds
+
+
+@dataclass(frozen=True, eq=False)  # it holds an array
+class Result:
+    """A setup measured. Memory in MB (10^6 bytes), after speaking and at its highest; None where nobody tells."""
+
+    setup: Setup
+    load_s: float
+    resident_mb: float | None
+    peak_mb: float | None
+    timings: tuple[Timing, ...]
+    sample: Audio
+
+
+def bench(
+    voice: Annotated[Path | None, typer.Option("--voice", "-v", help="Voice folder; else the built-in voice.")] = None,
+    bert: Annotated[list[Path] | None, typer.Option(help="BERT folder; several are compared.")] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="For a BERT to be converted: fp32, q8 or q4; several are compared.")
+    ] = None,
+    threads: Annotated[list[int] | None, typer.Option(help="Thread counts; else 1 and all there are.")] = None,
+    decoder: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
+    repeats: Annotated[int, typer.Option(min=1, help="How often each text is spoken; the median counts.")] = 3,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots, spectrograms and players here.")] = None,
+) -> None:
+    """Measure speed, stages, loading and memory on this machine."""
+    for place in (json_file, html):
+        if place is not None:
+            check_place(place)
+    setups = plan(Setup("", voice, None, "q8", decoder, 1), bert or [], precision or ["q8"], threads or [])
+    machine = describe_machine()
+    console = Console(stderr=True)
+    results = []
+    for setup in setups:
+        console.print(f"measuring {setup.label} …", highlight=False)
+        results.append(measure_apart(setup, repeats))
+    show(machine, results, Console())
+    if json_file is not None:
+        write_atomically(json_file, (json.dumps(as_data(machine, results), indent=1) + "\n").encode())
+    if html is not None:
+        from sokuon.bench_page import page
+
+        write_atomically(html, page(machine, results).encode())
+
+
+def plan(base: Setup, berts: Sequence[Path], precisions: Sequence[str], threads: Sequence[int]) -> list[Setup]:
+    """Every BERT and precision on the most threads, and the first of them on each other thread count."""
+    counts = sorted(set(threads or (1, available_processors())))
+    if counts[0] < 1:
+        raise OptionError(f"threads is {counts[0]}; it must be 1 or more.")
+    chosen: Sequence[Path | None] = berts or (None,)
+    setups = [
+        replace(
+            base,
+            name=_name(base.voice, bert, precision, len(berts) > 1),
+            bert=bert,
+            precision=precision,
+            threads=counts[-1],
+        )
+        for bert in chosen
+        for precision in precisions
+    ]
+    return [replace(setups[0], threads=count) for count in counts[:-1]] + setups
+
+
+def measure_apart(setup: Setup, repeats: int) -> Result:
+    """`measure` in a process of its own; its errors are raised here."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(measure, setup, repeats).result()
+
+
+def measure(setup: Setup, repeats: int) -> Result:
+    """Load, warm up, speak every text `repeats` times. Raises SokuonError as `sokuon.load` does."""
+    begin = time.perf_counter()
+    from sokuon.loading import load
+
+    engine = load(
+        setup.voice,
+        bert=setup.bert,
+        threads=setup.threads,
+        precision=setup.precision,
+        decoder=setup.decoder,  # type: ignore[arg-type]  # load itself refuses other names
+    )
+    load_s = time.perf_counter() - begin
+    sample = engine.speak(TEXTS[SAMPLE_TEXT])
+    timings = tuple(_time(engine, name, repeats) for name in TEXTS)
+    resident_mb, peak_mb = memory_mb()
+    return Result(setup, load_s, resident_mb, peak_mb, timings, sample)
+
+
+def as_data(machine: dict[str, str], results: Sequence[Result]) -> dict[str, Any]:
+    """For JSON: everything but the sound."""
+    rows = []
+    for result in results:
+        timings = [asdict(timing) | {"speed": timing.speed} for timing in result.timings]
+        setup = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(result.setup).items()}
+        memory = {"resident_mb": result.resident_mb, "peak_mb": result.peak_mb}
+        rows.append({"setup": setup, "load_s": result.load_s, **memory, "timings": timings})
+    return {"machine": machine, "results": rows}
+
+
+def show(machine: dict[str, str], results: Sequence[Result], console: Console) -> None:
+    """Three tables: the machine, speed with cost, stages."""
+    facts = Table("machine", "", title="Sokuon on this machine")
+    for name, value in machine.items():
+        facts.add_row(name, value)
+    console.print(facts)
+    console.print(_speed_table(results))
+    console.print(_stage_table(results))
+
+
+def _speed_table(results: Sequence[Result]) -> Table:
+    table = Table(title="Seconds of sound per second of computing")
+    table.add_column("setup")
+    for timing in results[0].timings:
+        table.add_column(f"{timing.text} ({timing.audio_s:.1f} s)", justify="right")
+    for head in ("load", "memory", "peak"):
+        table.add_column(head, justify="right")
+    for result in results:
+        speeds = (f"{timing.speed:.2f}x" for timing in result.timings)
+        memory = (_mb(result.resident_mb), _mb(result.peak_mb))
+        table.add_row(result.setup.label, *speeds, f"{result.load_s:.1f} s", *memory)
+    return table
+
+
+def _stage_table(results: Sequence[Result]) -> Table:
+    table = Table(title="Milliseconds by stage")
+    table.add_column("setup")
+    table.add_column("text")
+    for stage in STAGES:
+        table.add_column(stage.replace("_", " "), justify="right")
+    for result in results:
+        for timing in result.timings:
+            cells = (f"{1000 * timing.stages[stage]:.0f}" for stage in STAGES)
+            table.add_row(result.setup.label, timing.text, *cells)
+    return table
+
+
+def _mb(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} MB"
+
+
+def _time(engine: Any, name: str, repeats: int) -> Timing:
+    text = TEXTS[name]
+    seconds, audio_s = [], []
+    for seed in range(repeats):
+        begin = time.perf_counter()
+        audio_s.append(engine.speak(text, seed=seed).duration)
+        seconds.append(time.perf_counter() - begin)
+    return Timing(name, median(audio_s), median(seconds), engine.profile(text))
+
+
+def _name(voice: Path | None, bert: Path | None, precision: str, several: bool) -> str:
+    """Precision, and the folder where several are compared."""
+    if bert is None:
+        return "built-in" if voice is None else precision
+    known = _precision_of(bert) or precision
+    return f"{known} ({bert.name})" if several else known
+
+
+def _precision_of(bert: Path) -> str | None:
+    """What a converted BERT's manifest says, None for one that is still to be converted."""
+    try:
+        data = json.loads((bert / "bert.json").read_text(encoding="utf-8"))
+        return str(data["precision"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
