@@ -216,7 +216,7 @@ def _library() -> ctypes.CDLL:
     """Load the library and declare its functions; a missing or foreign file is a NativeError."""
     file = _library_file()
     if not file.exists():
-        raise NativeError("this installation has no native decoder (it was built without a C++ compiler)")
+        raise NativeError(f"{file} does not exist: this installation was built without a C++ compiler")
     library = ctypes.CDLL(str(file))
     for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(library, name)

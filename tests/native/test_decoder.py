@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
+import signal
 import threading
 
 import numpy as np
@@ -177,3 +179,29 @@ def test_wrong_input_shapes_are_refused() -> None:
         decoder.decode(z[:3], g, threads=1)
     with pytest.raises(ValueError, match=r"expected \(8,\)"):
         decoder.decode(z, g[:3], threads=1)
+
+
+def test_ctrl_c_is_handled_between_slices() -> None:
+    """A signal ends a long decoding soon, and the decoder works afterwards."""
+    decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
+    z, g = inputs(BASE, 200)
+    expected = decoder.decode(z, g, threads=2)
+    endless = np.zeros((BASE.latent_channels, 2_000_000), np.float32)  # minutes of work
+    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        decoder.decode(endless, g, threads=2)
+    timer.join()
+    assert np.array_equal(decoder.decode(z, g, threads=2), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_works_in_a_forked_child() -> None:
+    """The threads of the pool do not survive a fork; the child gets new ones."""
+    decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
+    z, g = inputs(BASE, 300)
+    expected = decoder.decode(z, g, threads=2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(decoder.decode(z, g, threads=2), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
