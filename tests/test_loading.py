@@ -11,8 +11,9 @@ from tiny import TinyBert, make_tiny_bert
 from tiny_voice import TinyVoice, make_tiny_voice
 
 import sokuon
+from sokuon.convert.quantize import Precision
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
-from sokuon.loading import check_precision
+from sokuon.loading import _PRECISIONS, check_precision
 
 
 def test_folders_may_be_strings(converted: Path) -> None:
@@ -58,7 +59,13 @@ def test_bert_of_another_width_is_refused(converted: Path, tmp_path: Path) -> No
 def test_precision_is_checked_before_any_work(converted: Path, tiny: Path) -> None:
     with pytest.raises(OptionError, match="precision is 'fp8'; it must be one of"):
         sokuon.load(converted / "voice", bert=tiny / "bert", threads=1, precision="fp8")
-    check_precision("fp32")
+
+
+def test_every_precision_that_is_accepted_can_be_written() -> None:
+    for name in _PRECISIONS:
+        check_precision(name)
+        assert Precision(name).value == name
+    assert len(_PRECISIONS) == len(Precision)
 
 
 def test_decoder_and_threads_are_checked(converted: Path) -> None:

@@ -1,0 +1,73 @@
+"""What importing and speaking load, and what they leave alone. Each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CONVERSION_ONLY = ("onnx", "safetensors", "torch", "transformers")
+HEAVY = (*CONVERSION_ONLY, "kanalizer", "pyopenjtalk", "pyworld", "rich", "soundfile", "sudachipy", "typer")
+
+LOOK = """
+import json, logging, os, sys, threading, warnings
+import numpy, onnxruntime  # what these do is not ours
+before = dict(os.environ), os.getcwd(), list(warnings.filters), os.listdir()
+import sokuon
+after = dict(os.environ), os.getcwd(), list(warnings.filters), os.listdir()
+print(json.dumps({
+    "modules": sorted({name.partition(".")[0] for name in sys.modules}),
+    "threads": [thread.name for thread in threading.enumerate()],
+    "native_threads": len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1,
+    "handlers": len(logging.getLogger().handlers) + len(logging.getLogger("sokuon").handlers),
+    "level": logging.getLogger("sokuon").level,
+    "unchanged": [a == b for a, b in zip(before, after)],
+}))
+"""
+
+SPEAK = """
+import sys
+from pathlib import Path
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[3].split(","):
+            raise ImportError(f"{name} must not be imported at run time")
+
+sys.meta_path.insert(0, Refused())
+import sokuon
+engine = sokuon.load(sys.argv[1], bert=sys.argv[2], threads=1)
+audio = engine.speak("こんにちは、世界。今日はいい天気ですね！え、本当？", style="Happy", seed=1)
+pieces = list(engine.stream("はい。いいえ。"))
+audio.save("out.flac")
+sokuon.add_voice(engine, sys.argv[1], name="again", threads=1)
+print(len(audio.sentences), len(pieces) >= 3, audio.samples.any())
+"""
+
+
+def python(code: str, *arguments: str, cwd: Path) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_import_has_no_side_effects_and_loads_little(tmp_path: Path) -> None:
+    seen = json.loads(python(LOOK, cwd=tmp_path))
+    assert set(seen["modules"]).isdisjoint(HEAVY)
+    assert seen["threads"] == ["MainThread"]
+    assert seen["native_threads"] <= 2 + (os.cpu_count() or 1)  # NumPy's BLAS starts its own; we add none
+    assert (seen["handlers"], seen["level"]) == (0, 0)
+    assert all(seen["unchanged"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_converted_voice_speaks_without_what_only_conversion_needs(converted: Path, tmp_path: Path) -> None:
+    folders = str(converted / "voice"), str(converted / "bert")
+    said = python(SPEAK, *folders, ",".join((*CONVERSION_ONLY, "typer", "rich")), cwd=tmp_path)
+    assert said.split() == ["3", "True", "True"]

@@ -1,0 +1,101 @@
+"""The public face, pinned: a change here is a change for every user."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+import sokuon
+from sokuon import errors
+
+README = Path(__file__).parents[1] / "README.md"
+
+OPTIONS = {
+    "voice": None, "speaker": None, "style": None, "style_weight": 1.0, "speed": 1.0, "sdp_ratio": 0.2, "noise": 0.6,
+    "noise_w": 0.8, "pitch": 1.0, "intonation": 1.0, "pause": None, "seed": 0, "phonemes": None, "tones": None,
+    "normalize": False,
+}  # fmt: skip
+
+ERRORS = {
+    "OptionError": ValueError, "TextError": ValueError, "DictionaryError": ValueError, "VoiceError": ValueError,
+    "VoiceNotFoundError": FileNotFoundError, "WeightError": ValueError, "AudioError": ValueError,
+    "MissingExtraError": ImportError,
+}  # fmt: skip
+
+
+def parameters(function: object) -> list[str]:
+    return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+
+def test_names() -> None:
+    assert sorted(sokuon.__all__) == [
+        "Audio", "Engine", "PhonemeTiming", "SentenceTiming", "SokuonError", "SynthesisOptions", "UserDictionary",
+        "add_voice", "load",
+    ]  # fmt: skip
+    assert re.fullmatch(r"\d+\.\d+\.\d+", sokuon.__version__)
+    assert all(getattr(sokuon, name) is not None for name in sokuon.__all__)
+
+
+def test_options_and_their_defaults() -> None:
+    assert {f.name: f.default for f in fields(sokuon.SynthesisOptions)} == OPTIONS
+    assert not [f.name for f in fields(sokuon.SynthesisOptions) if f.default is MISSING]
+
+
+def test_calls() -> None:
+    assert parameters(sokuon.load) == ["voice", "bert", "threads", "precision", "decoder", "dictionary"]
+    assert parameters(sokuon.add_voice) == ["engine", "voice", "name", "bert", "threads"]
+    for method in (sokuon.Engine.speak, sokuon.Engine.stream):
+        assert parameters(method) == ["self", "text", "options", "changes"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (sokuon.Audio, {"samples", "sample_rate", "timings", "sentences", "duration", "save", "to_bytes"}),
+        (sokuon.PhonemeTiming, {"phoneme", "start", "duration", "end"}),
+        (sokuon.SentenceTiming, {"text", "start", "end"}),
+        (sokuon.Engine, {"speak", "stream", "profile", "voices"}),
+    ],
+)
+def test_members(kind: type, names: set[str]) -> None:
+    assert names <= {*dir(kind), *getattr(kind, "__annotations__", ())}
+
+
+def test_everything_public_is_documented() -> None:
+    for name in sokuon.__all__:
+        item = getattr(sokuon, name)
+        assert item.__doc__, name
+        for member, value in vars(item).items() if inspect.isclass(item) else ():
+            if not member.startswith("_") and callable(value):
+                assert value.__doc__, f"{name}.{member}"
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_every_error_is_ours_and_the_fitting_builtin(name: str) -> None:
+    kind = getattr(errors, name)
+    assert issubclass(kind, sokuon.SokuonError)
+    assert issubclass(kind, ERRORS[name])
+
+
+def test_no_error_is_left_out_above() -> None:
+    ours = {name for name, item in vars(errors).items() if inspect.isclass(item) and item.__module__ == errors.__name__}
+    assert ours == {*ERRORS, "SokuonError"}
+
+
+@pytest.mark.skipif(not README.is_file(), reason="the tests run without the repository")
+def test_readme_names_every_option() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [name for name in OPTIONS if f"`{name}`" not in text] == []
+
+
+def test_results_are_values(engine: sokuon.Engine) -> None:
+    audio = engine.speak("はい。")
+    with pytest.raises(AttributeError):
+        audio.sample_rate = 1  # type: ignore[misc]
+    assert audio == audio
+    assert audio != engine.speak("はい。")  # and no error about the truth of arrays
+    assert audio.timings[1].end == audio.timings[1].start + audio.timings[1].duration
