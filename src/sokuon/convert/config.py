@@ -58,11 +58,11 @@ def _refuse_other_models(config: dict[str, Any]) -> None:
 
 def _source_config(config: dict[str, Any]) -> SourceConfig:
     data, model = config.get("data", {}), config.get("model", {})
-    hidden = int(model.get("hidden_channels", 192))
-    inter = int(model.get("inter_channels", 192))
+    hidden = _size(model, "hidden_channels", 192)
+    inter = _size(model, "inter_channels", 192)
     if hidden != inter or hidden % 2:
         raise VoiceError(f"hidden_channels {hidden} and inter_channels {inter} must be one even number.")
-    heads = int(model.get("n_heads", 2))
+    heads = _size(model, "n_heads", 2)
     if hidden % heads:
         raise VoiceError(f"hidden_channels {hidden} cannot be split over n_heads {heads}.")
     return SourceConfig(
@@ -71,26 +71,26 @@ def _source_config(config: dict[str, Any]) -> SourceConfig:
         speakers=_ids(data.get("spk2id", {"Dummy": 0}), "spk2id"),
         styles=_ids(data.get("style2id", {"Neutral": 0}), "style2id"),
         hidden_channels=hidden,
-        filter_channels=int(model.get("filter_channels", 768)),
+        filter_channels=_size(model, "filter_channels", 768),
         heads=heads,
-        layers=int(model.get("n_layers", 6)),
-        kernel=int(model.get("kernel_size", 3)),
-        speaker_channels=int(model.get("gin_channels", 512)),
-        decoder=_decoder_config(model, hidden, int(data.get("sampling_rate", 44100)), data),
+        layers=_size(model, "n_layers", 6),
+        kernel=_size(model, "kernel_size", 3),
+        speaker_channels=_size(model, "gin_channels", 512),
+        decoder=_decoder_config(model, data, hidden),
     )
 
 
-def _decoder_config(model: dict[str, Any], latent: int, sample_rate: int, data: dict[str, Any]) -> DecoderConfig:
+def _decoder_config(model: dict[str, Any], data: dict[str, Any], latent: int) -> DecoderConfig:
     config = DecoderConfig(
         latent_channels=latent,
-        speaker_channels=int(model.get("gin_channels", 512)),
-        initial_channels=int(model.get("upsample_initial_channel", 512)),
+        speaker_channels=_size(model, "gin_channels", 512),
+        initial_channels=_size(model, "upsample_initial_channel", 512),
         upsample_rates=_integers(model.get("upsample_rates", (8, 8, 2, 2, 2))),
         upsample_kernels=_integers(model.get("upsample_kernel_sizes", (16, 16, 8, 2, 2))),
         resblock=int(model.get("resblock", "1")),
         resblock_kernels=_integers(model.get("resblock_kernel_sizes", (3, 7, 11))),
         resblock_dilations=tuple(_integers(row) for row in model.get("resblock_dilation_sizes", [(1, 3, 5)] * 3)),
-        sample_rate=sample_rate,
+        sample_rate=_size(data, "sampling_rate", 44100),
     )
     _check_decoder(config, int(data.get("hop_length", config.hop)))
     return config
@@ -100,6 +100,8 @@ def _check_decoder(config: DecoderConfig, hop: int) -> None:
     stages = len(config.upsample_rates)
     if len(config.upsample_kernels) != stages or len(config.resblock_dilations) != len(config.resblock_kernels):
         raise VoiceError("upsample or resblock lists differ in length.")
+    if not stages or not config.resblock_kernels or not all(config.resblock_dilations):
+        raise VoiceError("an upsample or resblock list is empty.")
     if config.resblock not in (1, 2):
         raise VoiceError(f'resblock "{config.resblock}" is unknown; "1" and "2" exist.')
     if config.initial_channels % 2**stages:
@@ -119,5 +121,16 @@ def _ids(table: Mapping[str, Any], key: str) -> dict[str, int]:
     return ids
 
 
+def _size(table: Mapping[str, Any], key: str, default: int) -> int:
+    return _positive(table.get(key, default), key)
+
+
 def _integers(values: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(int(v) for v in values)
+    return tuple(_positive(v, "an entry of an upsample or resblock list") for v in values)
+
+
+def _positive(value: Any, name: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise VoiceError(f"{name} is {value}; it must be 1 or more.")
+    return number
