@@ -56,6 +56,12 @@ def test_a_text_of_100_000_characters_starts_at_once() -> None:
     assert time.thread_time() - start < 0.5  # marking up the whole text, once; sentences come one by one
 
 
+@pytest.mark.parametrize("unit", ["今日は雨、", "あ", "1", "aB", "①", "=", "{雨|アメ}"])
+def test_one_sentence_may_have_any_length(unit: str) -> None:
+    phonemes = _FRONT_END.phonemize(unit * 3000)
+    assert len(phonemes.symbols) > 3000
+
+
 def test_threads_share_a_front_end() -> None:
     texts = [f"今日は{number}本の{kind}を買った。" for number in range(1, 9) for kind in ("鉛筆", "ペン")]
     expected = [_FRONT_END.phonemize(text) for text in texts]

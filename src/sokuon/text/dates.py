@@ -62,7 +62,7 @@ def _clock(match: re.Match[str]) -> str:
     return text + (f"{_number(second)}秒" if second and int(second) else "")
 
 
-_CLOCK = r"(?<![\d:.,])([01]?\d|2\d|30):([0-5]\d)(?::([0-5]\d))?(?![\d:])"
+_CLOCK = r"(?<![\d.,])(?<!\d:)([01]?\d|2\d|30):([0-5]\d)(?::([0-5]\d))?(?![\d:])"
 
 RULES: tuple[Rule, ...] = (
     rule(rf"{_YEAR}/{_MONTH}/{_DAY}{_NO_MORE}", _full_date),

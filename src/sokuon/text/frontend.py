@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from sokuon.text.dictionary import UserDictionary
 from sokuon.text.english import EnglishReader
@@ -12,8 +13,11 @@ from sokuon.text.markup import Mark, MarkupReader, restore
 from sokuon.text.normalize import normalize
 from sokuon.text.openjtalk import Analyzer
 from sokuon.text.phonemes import Phonemes
-from sokuon.text.sentences import PAUSE, split_sentences
-from sokuon.text.words import Analysis, Word, phonemes_of, words_of
+from sokuon.text.sentences import PAUSE, split_long, split_sentences
+from sokuon.text.words import FORCED, Analysis, Word, phonemes_of, words_of
+
+_MAX_ANALYSED = 1000
+"""Characters for one analysis; OpenJTalk refuses a few thousand."""
 
 
 @dataclass(frozen=True)
@@ -78,5 +82,12 @@ def _make_tools(dictionary: UserDictionary) -> _Tools:
 
 
 def _analyze(marked_text: str, marks: Sequence[Mark], tools: _Tools) -> Analysis:
-    text = normalize(marked_text.replace(PAUSE, ""), tools.english)
-    return tools.analyzer.analyze(text, [mark.word for mark in marks if mark.word])
+    """One sentence; only what is too long for one analysis is analysed in parts, joined again."""
+    forced = iter([mark.word for mark in marks if mark.word])
+    analyses = [
+        tools.analyzer.analyze(text, list(islice(forced, text.count(FORCED))))
+        for part in split_long(marked_text.replace(PAUSE, ""))
+        for text in split_long(normalize(part, tools.english), _MAX_ANALYSED)
+    ]
+    nodes = tuple(chain.from_iterable(analysis.nodes for analysis in analyses))
+    return Analysis(nodes, tuple(chain.from_iterable(analysis.labels for analysis in analyses)))

@@ -96,7 +96,8 @@ def _arithmetic(match: re.Match[str]) -> str:
         "=": "イコール",
         "≒": "ニアリーイコール",
     }
-    return "".join(signs.get(char, char) for char in match.group() if not char.isspace())
+    text = "".join(signs.get(char, char) for char in match.group() if not char.isspace())
+    return text.replace("イコール引く", "イコールマイナス")
 
 
 _SCORE_WORDS = r"(?=[^。、\d]{0,16}?(?:勝|敗|負け|破|下し|引き分|リード|スコア|逆転|制し|ドロー))"
@@ -120,13 +121,14 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<![\d:])(\d{1,3})\s*:\s*(\d{1,3})(?![\d:])", _score),
     rule(rf"(?<![\d-])(\d{{1,3}})\s*[-−]\s*(\d{{1,3}})(?![\d-]){_SCORE_WORDS}", _score),
     rule(
-        rf"{_OPERAND}(?:\s*[+×÷*=−-]\s*{_OPERAND})*\s*=\s*[+−-]?(?:{_OPERAND}(?:\s*[+×÷*−-]\s*{_OPERAND})*)?",
+        rf"(?<![\d.]){_OPERAND}(?:\s*[+×÷*=−-]\s*{_OPERAND})*\s*=\s*[+−-]?(?:{_OPERAND}(?:\s*[+×÷*−-]\s*{_OPERAND})*)?",
         _arithmetic,
     ),
     rule(r"\d+(?:\.\d+)?\s*(?:[×÷+*]\s*\d+(?:\.\d+)?)+", _arithmetic),
     rule(r"(?<=\d)\s*[×xX]\s*(?=\d)", "かける"),
     rule(r"(?<=[A-Za-z\d)])\^(\d+)", r"の\1乗"),
     rule(r"(?<!\d)(1[0-2]|[1-9])(?:[~〜]|(?<=\d)-)(?=(?:1[0-2]|[1-9])月)", r"\1月から"),
+    rule(r"(?<![A-Za-z])pp?\.\s*(\d+)", r"\1ページ"),
     # Ranges: with counters on the right (10-20人) or a wave dash
     rule(rf"(?<=[\d{JAPANESE[1:-1]}A-Za-z])\s*[~〜]\s*(?=[\d$¥])", "から"),
     rule(r"(?<=[\d円時分日月年人個歳階])\s*[~〜]\s*(?=\s|$|[、。,.!?)）」』])", "から"),
@@ -168,9 +170,9 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<![A-Za-z])[Nn][Oo]s?\.\s*(?=\d)", "ナンバー"),
     rule(r"(?<![A-Za-z])[Vv][Oo][Ll]\.?\s*(?=\d)", "ボリューム"),
     rule(r"(?<![A-Za-z])[Ll][Vv]\.?\s*(?=\d)", "レベル"),
-    rule(r"(?<![A-Za-z])pp?\.\s*(\d+)", r"\1ページ"),
     rule(r"(?<![A-Za-z])[Ff]ig\.?\s*(?=\d)", "図"),
     rule(r"(?<![A-Za-z])[Cc]h\.\s*(?=\d)", "チャプター"),
+    rule(r"(?<=東大[文理])I{1,3}|(?<=[文理]科)I{1,3}", lambda m: _roman(m[0])),
     rule(r"第\s*([IVX]{1,5})(?=[章節部巻編条期世回話幕])", lambda m: f"第{_roman(m[1])}"),
     rule(r"(?<=[ァ-ヺー])([IVX]{1,4})(?=世)", lambda m: _roman(m[1])),
     # Digits that are a name rather than an amount

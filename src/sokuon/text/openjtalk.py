@@ -25,6 +25,7 @@ from sokuon.text.words import FORCED, Analysis, Forced, Node
 _FORCED_RUN = re.compile(f"{FORCED}|[^{FORCED}]+")
 _LONG = "ー"
 _STDOUT_LOCK = threading.Lock()
+_LONGEST_WORD = 30
 _MARKS = frozenset("？！")
 _DIGRAPHS = frozenset(mora for mora in MORAE if len(mora) == 2)
 _SPELLED = frozenset(["フィラー", "記号"])  # parts of speech of letters and unknown words
@@ -61,6 +62,8 @@ class Analyzer:
 
     def dictionary_reading(self, word: str) -> str | None:
         """Katakana of a Latin word if the dictionary holds it; OpenJTalk would spell any other."""
+        if len(word) > _LONGEST_WORD:
+            return None
         with self._lock:
             features = self._features(word, ())
         known = features and all(feature["pos"] not in _SPELLED for feature in features)

@@ -153,6 +153,7 @@ def _power(match: re.Match[str]) -> str:
 
 
 BEFORE_FOLDING: tuple[Rule, ...] = (
+    rule("(?<=[\U0001f000-\U0001faff])\u200d[♀♂⚕⚖✈❤]", ""),
     rule(r"[\ufe00-\ufe0f\u20e3\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\U000e0100-\U000e01ef]", ""),
     rule(alternatives(_VARIANTS), lambda m: _VARIANTS[m.group()]),
     rule(r"(?<=\d)(?=[¼½¾⅐-⅞])", "と"),
@@ -260,6 +261,7 @@ AFTER: tuple[Rule, ...] = (
     rule(alternatives(_SPOKEN), lambda m: _SPOKEN[m.group()]),
     rule(f"[{''.join(_GREEK)}{''.join(_GREEK).upper()}ς]", lambda m: _GREEK.get(m.group().lower(), "シグマ")),
     rule(r"(?<=\S)/(?=\S)", SOFT),
+    rule(r"(?<=\d)[:;_|\\*<>{}\[\]\"'`^()~]+(?=\d)", SOFT),
     rule("[\U0001f000-\U0001faff\u2600-\u27bf]+(?=[をがはにのへとでもや])", ""),
     rule("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u25a0-\u25ff]+", SOFT),
     rule("〆(?=切)", "締"),

@@ -153,6 +153,7 @@ _PER = {
     "day": "毎日",
 }
 _UNIT = f"(?:{alternatives(UNITS)})"
+_UNMISTAKABLE = ("KB", "MB", "GB", "TB", "Hz", "kHz", "MHz", "GHz", "mm", "cm", "kg", "mg", "ml", "mL", "bit")
 _NOT_A_WORD = r"(?![A-Za-z])"
 
 
@@ -173,6 +174,7 @@ RULES: tuple[Rule, ...] = (
     rule(rf"(?<![A-Za-z\d.])({NUMBER})\s*({_UNIT}){_NOT_A_WORD}(?:/({_UNIT}|day){_NOT_A_WORD})?", _unit),
     rule(rf"({NUMBER})\s*[%％]", r"\1パーセント"),
     rule(rf"({NUMBER})\s*‰", r"\1パーミル"),
+    rule(rf"(?<=[A-Z])({NUMBER})({alternatives(_UNMISTAKABLE)}){_NOT_A_WORD}", lambda m: m[1] + UNITS[m[2]]),
     rule(r"(?<=メートル)(走|泳|級|超)", lambda m: {"走": "そう", "泳": "えい"}.get(m[1], m[1])),
     rule(r"(?<=円|個|人|件|回|本|枚|台)/(?=kg|g|個|人|本|月|日|年|回|時間|h\b|分)", "パー"),
     rule(r"(?<=パー)(kg|g|h)\b", lambda m: UNITS[m[1]]),
