@@ -413,3 +413,14 @@ def test_timings_are_plain_numbers_and_pieces_are_never_empty(engine: Engine) ->
     assert all(len(piece.samples) for piece in pieces)
     assert {type(t.start) for piece in pieces for t in piece.timings} == {float}
     assert {type(t.duration) for piece in pieces for t in piece.timings} == {float}
+
+
+def test_damaged_weights_that_give_no_numbers_are_said(tmp_path: Path, converted: Path) -> None:
+    def spoil(tensors: Tensors) -> None:
+        tensors["dp.proj.bias"][:] = np.nan
+
+    make_tiny_voice(tmp_path, seed=1)
+    rewrite(tmp_path, spoil)
+    engine = sokuon.load(tmp_path, bert=converted / "bert", threads=1, decoder="onnx")
+    with pytest.raises(SokuonError, match="durations are no numbers; its weights are damaged"):
+        engine.speak(SHORT)

@@ -39,7 +39,8 @@ def test_draws_follow_each_other() -> None:
 
 @given(st.floats(0, 2))
 def test_scale_is_a_factor(scale: float) -> None:
-    np.testing.assert_allclose(Noise(1, A).draw(2, 5, scale), scale * Noise(1, A).draw(2, 5, 1.0), rtol=1e-6, atol=1e-30)
+    expected = scale * Noise(1, A).draw(2, 5, 1.0)
+    np.testing.assert_allclose(Noise(1, A).draw(2, 5, scale), expected, rtol=1e-6, atol=1e-30)
 
 
 def test_numbers_are_standard_normal() -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sokuon.contracts import ENCODER, FLOW
 from sokuon.decoders import Decoder
+from sokuon.errors import VoiceError
 from sokuon.options import SynthesisOptions
 from sokuon.session import Session
 from sokuon.tensors import F32
@@ -83,11 +84,16 @@ class Synthesizer:
 
 
 def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
-    """Whole frames per slot [T]: ceil(exp(mixed log durations) / speed) (spec model-synthesizer section 6)."""
+    """Whole frames per slot [T]: ceil(exp(mixed log durations) / speed) (spec model-synthesizer section 6).
+
+    Raises VoiceError where a damaged voice gives NaN.
+    """
     ratio = np.float32(options.sdp_ratio)
     log_frames = encoded.log_duration
     if ratio > 0:
         log_frames = ratio * encoded.log_duration_sampled + (1 - ratio) * log_frames
+    if np.isnan(log_frames).any():
+        raise VoiceError("the voice's durations are no numbers; its weights are damaged, download them again.")
     frames = np.ceil(np.exp(np.minimum(log_frames, 20.0)) * np.float32(1.0 / options.speed))
     return np.asarray(np.clip(frames, 0, _MOST_FRAMES_PER_SLOT), np.int64)
 
