@@ -29,6 +29,8 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<=\d)着目(?=[はがのでにを、。]|$)", "着め"),
     rule("(?<=国産)牛|(?<=黒毛和)牛", "ぎゅう"),
     rule(r"(?<![A-Za-z])(AB|A|B|O)型(?![番式])", r"\1がた"),
+    rule(r"(?<=[A-Za-z] )II(?![A-Za-z])", "ツー"),
+    rule(r"(?<=[A-Za-z] )III(?![A-Za-z])", "スリー"),
     rule(r"第(\d)Q(?![A-Za-z])", r"第\1クォーター"),
     rule(r"(?<![A-Za-z])[Tt]hank you(?![A-Za-z])", "サンキュー"),
 )

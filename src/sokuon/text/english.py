@@ -22,6 +22,7 @@ _HUMPS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _VOWEL = re.compile("[aeiouy]")
 _SIGNS = {"&": "アンド", "/": SOFT, "+": "プラス", "#": "シャープ"}
 _ARTICLE = re.compile(r"(?<![A-Za-z\d&'.-])A(?= (?!vs|and|or|to|is|in|on|as|at|for|from|with)[a-z]{2})")
+_DOTTED = re.compile(r"(?<![A-Za-z\d.])(?:[A-Za-z]\.){2,}")  # Q.E.D.
 _KEYS = re.compile(r"\b(Ctrl|Alt|Shift|Cmd|Command|Win|Option|Control) ?\+ ?(?=[A-Za-z\d])")
 _ALONE = {"C": "シイ"}  # OpenJTalk reads a lone シー as the sea, スィー
 _LONGEST_ACRONYM = 3
@@ -70,6 +71,7 @@ class EnglishReader:
 
     def read(self, text: str) -> str:
         """Replace every Latin word by its reading; spaces between the words stay."""
+        text = _DOTTED.sub(lambda match: _known(match.group()) or spell(match.group().replace(".", "")), text)
         text = _KEYS.sub(r"\1 ", _ARTICLE.sub("ア", text))
         return _TOKEN.sub(lambda match: self._token(match.group()), text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sokuon.text.english import EnglishReader
+from sokuon.text.english import EnglishReader, spell
 from sokuon.text.rules import alternatives
 
 _URL = re.compile(
@@ -113,4 +113,6 @@ def _read_piece(piece: str, english: EnglishReader) -> str:
     if piece.isdigit():
         return digit_by_digit(piece) if piece.startswith("0") or len(piece) > 4 else f" {piece} "
     known = _LABELS.get(piece.lower()) or _SIGNS.get(piece)
-    return known if known is not None else english.word(piece) if piece.isalpha() else ""
+    if known is not None:
+        return known
+    return spell(piece) if len(piece) == 1 and piece.isalpha() else english.word(piece) if piece.isalpha() else ""
