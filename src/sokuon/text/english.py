@@ -21,7 +21,9 @@ _PIECE = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*|\d+(?:\.\d+)*|[^A-Za-z\d]+")
 _HUMPS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _VOWEL = re.compile("[aeiouy]")
 _SIGNS = {"&": "アンド", "/": SOFT, "+": "プラス", "#": "シャープ"}
-_ARTICLE = re.compile(r"(?<![A-Za-z\d&'.-])A(?= (?!vs|and|or|to|is|in|on|as|at|for|from|with)[a-z]{2})")
+_ARTICLE = re.compile(
+    r"(?<![A-Za-z\d&'.-])A(?= (?!vs|and|or|to|is|in|on|as|at|for|from|with)[a-z]{2})|(?<![A-Za-z\d&'.-])a(?= [A-Za-z])"
+)
 _DOTTED = re.compile(r"(?<![A-Za-z\d.])(?:[A-Za-z]\.){2,}")  # Q.E.D.
 _KEYS = re.compile(r"\b(Ctrl|Alt|Shift|Cmd|Command|Win|Option|Control) ?\+ ?(?=[A-Za-z\d])")
 _ALONE = {"C": "シイ"}  # OpenJTalk reads a lone シー as the sea, スィー

@@ -143,8 +143,10 @@ def _to_roman(number: int) -> str:
 
 
 def _circled(match: re.Match[str]) -> str:
-    """① as マルイチ, 1 with its circle; several in a row stay apart."""
-    return "".join(f"{SOFT}マル{int(unicodedata.numeric(sign))}" for sign in match.group())
+    """① as マルイチ, 1 with its circle; a list's next item is kept apart from the one before it."""
+    before = match.string[match.start() - 1 : match.start()]
+    gap = SOFT if "ぁ" <= before <= "ん" and before != "の" else ""
+    return gap + SOFT.join(f"マル{int(unicodedata.numeric(sign))}" for sign in match.group())
 
 
 def _power(match: re.Match[str]) -> str:
@@ -251,6 +253,7 @@ AFTER: tuple[Rule, ...] = (
     rule(r"^\s*[・•◦‣⁃]\s*", ""),
     # Placeholders of names and marks in tables (○○さん, △△社, ○×): a shape beside kanji, kana or another shape.
     rule(f"(?<![\\d ]){_SHAPE_SIGNS}{{2,}}|〇{{2,}}(?=[さ様君氏ちく株社])", _shapes),
+    rule(rf"([○◯×✕△□◎])\1+(?={JAPANESE})", _shapes),
     rule(rf"(?<={JAPANESE})[○◯△□◎](?={JAPANESE})|^[○◯](?=[月日年])", _shapes),
     rule(r"(?<=[\d月])[○◯](?=[日])|[×✕](?=日)", _shapes),
     rule(r"[○◯◎●◉◆◇■□▲△▼▽★☆※♪♫♬♡♥❤✓✔✅❌•▪▶◀☞→⇒➡←↑↓⇔↔|¦]+", SOFT),

@@ -172,6 +172,8 @@ RULES: tuple[Rule, ...] = (
     rule(rf"(秒速\s*{NUMBER}\s*(?:k?m|キロ|キロメートル))/s", r"\1"),
     rule(r"(?<=[A-Za-z] )(\d{1,2})s(?![A-Za-z])", r"\1エス"),  # iPhone 6s
     rule(rf"(?<![A-Za-z\d.])({NUMBER})\s*({_UNIT}){_NOT_A_WORD}(?:/({_UNIT}|day){_NOT_A_WORD})?", _unit),
+    rule(rf"([\d][万億兆千百])\s*({_UNIT}){_NOT_A_WORD}(?:/({_UNIT}){_NOT_A_WORD})?", _unit),
+    rule(r"(?<=度)(\d+)[′']", r"\1分"),
     rule(rf"({NUMBER})\s*[%％]", r"\1パーセント"),
     rule(rf"({NUMBER})\s*‰", r"\1パーミル"),
     rule(rf"(?<=[A-Z])({NUMBER})({alternatives(_UNMISTAKABLE)}){_NOT_A_WORD}", lambda m: m[1] + UNITS[m[2]]),
