@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from sokuon.convert.graph import Graph, Value
+from sokuon.convert.quantize_weights import quantize_blocks, quantize_columns
 from sokuon.tensors import F32
 
 GELU_FLOOR = -0.17  # GELU(x) is nowhere below: its minimum is -0.16997
 
+_BLOCK = 32  # inputs that share a 4-bit scale
+_INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
 _CONTRIB = "com.microsoft"
 _TINY = np.float32(1e-30)  # scale of a row of zeros, which must not divide by zero
 
@@ -23,6 +26,7 @@ class Precision(Enum):
 
     FP32 = "fp32"
     Q8 = "q8"
+    Q4 = "q4"
     INT8_DYNAMIC = "int8-dynamic"
 
 
@@ -121,6 +125,22 @@ class RowProducts:
         return self._zeros[zero]
 
 
+class BlockProducts:
+    """4-bit weights with a scale per block of inputs; the product quantises activations by block to 8 bits."""
+
+    def rows(self, _g: Graph, x: Value, _floor: float | None) -> Rows:
+        """Nothing to do: the product quantises."""
+        return Rows(x)
+
+    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
+        """Rows [S, in] → [S, out]."""
+        codes, scales = quantize_blocks(layer.matrix, _BLOCK)
+        weight, scale = g.const(codes, f"{layer.name}.weight"), g.const(scales, f"{layer.name}.scale")
+        size_in, size_out = layer.matrix.shape
+        sizes = {"K": size_in, "N": size_out, "bits": 4, "block_size": _BLOCK, "accuracy_level": _INT8_ACTIVATIONS}
+        return _add_bias(g, g.op("MatMulNBits", rows.codes, weight, scale, domain=_CONTRIB, **sizes), layer)
+
+
 class TensorProducts:
     """The usual dynamic quantisation, for comparison: 8-bit weights, one scale for all activations of a product."""
 
@@ -136,17 +156,15 @@ class TensorProducts:
         return _add_bias(g, y, layer)
 
 
-def quantize_columns(matrix: F32) -> tuple[npt.NDArray[np.int8], F32]:
-    """[in, out] → 8-bit codes, symmetric, and a scale per column."""
-    scale = np.maximum(np.abs(matrix).max(axis=0) / 127, _TINY).astype(np.float32)
-    return np.rint(matrix / scale).astype(np.int8), scale
-
-
 def products_for(precision: Precision) -> Products:
     """The writer of products for a precision."""
-    if precision is Precision.FP32:
-        return FullProducts()
-    return RowProducts() if precision is Precision.Q8 else TensorProducts()
+    writers: dict[Precision, Callable[[], Products]] = {
+        Precision.FP32: FullProducts,
+        Precision.Q8: RowProducts,
+        Precision.Q4: BlockProducts,
+        Precision.INT8_DYNAMIC: TensorProducts,
+    }
+    return writers[precision]()
 
 
 def table_type(precision: Precision) -> type[np.floating[Any]]:

@@ -1,0 +1,102 @@
+"""Precisions of the BERT: codes and scales by hand, and features against those of float32 weights.
+
+The matrices are random, so the figures say that the arithmetic is right; what each precision costs on trained weights
+is measured in bench/bert.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TinyBert, make_tiny_bert, tiny_characters
+
+from sokuon.bert import Bert
+from sokuon.convert.deberta import convert_bert
+from sokuon.convert.quantize import Precision
+from sokuon.convert.quantize_weights import quantize_blocks, quantize_columns
+from sokuon.tensors import F32, TensorFile
+
+# Least signal-to-noise ratio in dB over the whole network. 8 bits: a step is 1/127 of the peak, so about 40 dB a product
+# (measured here: 34 to 37). 4 bits: about 20 dB a product (measured: 15 to 16).
+LEAST_SNR = {Precision.Q8: 30.0, Precision.INT8_DYNAMIC: 28.0, Precision.Q4: 10.0}
+SHAPE = TinyBert(hidden_size=96, heads=3, intermediate_size=128, layers=5)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Precision, Path]:
+    base = tmp_path_factory.mktemp("precisions")
+    make_tiny_bert(base / "source", 11, SHAPE)
+    for precision in Precision:
+        convert_bert(base / "source", base / precision.value, precision)
+    return {precision: base / precision.value for precision in Precision}
+
+
+def sample(length: int) -> str:
+    return "".join(np.random.default_rng(length).choice(tiny_characters(), length))
+
+
+def snr(got: F32, want: F32) -> float:
+    return float(10 * np.log10((want**2).sum() / ((got - want) ** 2).sum()))
+
+
+def test_columns_are_within_half_a_step() -> None:
+    matrix = np.random.default_rng(0).standard_normal((50, 7)).astype(np.float32)
+    matrix[:, 3] = 0
+    codes, scale = quantize_columns(matrix)
+    assert np.abs(codes).max() == 127
+    assert (np.abs(codes * scale - matrix) <= 0.5001 * scale).all()
+
+
+@pytest.mark.parametrize("size_in", [64, 40])
+def test_blocks_decode_to_the_matrix(size_in: int) -> None:
+    matrix = np.random.default_rng(1).standard_normal((size_in, 5)).astype(np.float32)
+    matrix[:, 2] = 0
+    pairs, scales = quantize_blocks(matrix, 32)
+    assert pairs.shape == (5, 2, 16)
+    codes = np.stack([pairs & 15, pairs >> 4], axis=-1).reshape(5, 2, 32).astype(np.int8) - 8
+    decoded = (codes * scales[..., None]).reshape(5, 64)
+    assert (decoded[:, size_in:] == 0).all()
+    assert (decoded[2] == 0).all()
+    assert snr(decoded[:, :size_in], matrix.T) > 20  # 4 bits: step / sqrt 12 against a deviation of 3 steps
+
+
+@pytest.mark.parametrize("precision", LEAST_SNR)
+@pytest.mark.parametrize("length", [0, 5, 60])
+def test_features_are_near_full_precision(folders: dict[Precision, Path], precision: Precision, length: int) -> None:
+    full, small = (Bert.open(folders[p], threads=1).features(sample(length)) for p in (Precision.FP32, precision))
+    assert snr(small, full) >= LEAST_SNR[precision]
+
+
+def test_uneven_tokens_keep_their_own_scale(folders: dict[Precision, Path]) -> None:
+    """A scale per token is not disturbed by a loud neighbour, a scale per tensor is."""
+    lost = {}
+    for precision in (Precision.Q8, Precision.INT8_DYNAMIC):
+        full, small = (Bert.open(folders[p], threads=1) for p in (Precision.FP32, precision))
+        features = []
+        for bert in (full, small):
+            rows = np.array(bert._embeddings[bert.encode(sample(20))], np.float32)
+            rows[3] *= 30
+            inputs = {"embeddings": rows, "mask": np.zeros((1, 1), np.float32), "buckets": bert._buckets(len(rows))}
+            features.append(bert._session.run(**inputs)[0])
+        lost[precision] = snr(features[1], features[0])
+    assert lost[Precision.Q8] > lost[Precision.INT8_DYNAMIC] + 3
+
+
+@pytest.mark.parametrize("precision", [Precision.Q8, Precision.Q4])
+def test_batch_equals_single_runs(folders: dict[Precision, Path], precision: Precision) -> None:
+    """To 1e-3: rounding in float32 may move a code by one step, nothing else may differ (no shared scales)."""
+    bert = Bert.open(folders[precision], threads=1)
+    texts = [sample(n) for n in (9, 1, 30, 0)]
+    for got, text in zip(bert.features_batch(texts), texts, strict=True):
+        want = bert.features(text)
+        assert np.isfinite(got).all()
+        assert np.sqrt(((got - want) ** 2).mean()) <= 1e-3 * want.std()
+
+
+def test_small_weights_make_small_files(folders: dict[Precision, Path]) -> None:
+    def size(precision: Precision) -> int:
+        return sum(entry.length for entry in TensorFile(folders[precision] / "bert.weights").entries.values())
+
+    assert size(Precision.Q4) < size(Precision.Q8) < 0.55 * size(Precision.FP32)
