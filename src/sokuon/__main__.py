@@ -1,0 +1,5 @@
+"""`python -m sokuon`: the command line."""
+
+from sokuon.cli import main
+
+main()
