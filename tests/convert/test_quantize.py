@@ -18,7 +18,7 @@ from sokuon.convert.quantize import Precision
 from sokuon.convert.quantize_weights import quantize_blocks, quantize_columns
 from sokuon.tensors import F32, TensorFile
 
-# Least signal-to-noise ratio in dB over the whole network. 8 bits: a step is 1/127 of the peak, so about 40 dB a product
+# Least signal-to-noise ratio over the whole network, dB. 8 bits: a step is 1/127 of the peak, about 40 dB a product
 # (measured here: 34 to 37). 4 bits: about 20 dB a product (measured: 15 to 16).
 LEAST_SNR = {Precision.Q8: 30.0, Precision.INT8_DYNAMIC: 28.0, Precision.Q4: 10.0}
 SHAPE = TinyBert(hidden_size=96, heads=3, intermediate_size=128, layers=5)
