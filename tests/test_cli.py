@@ -232,7 +232,10 @@ def test_closed_pipe_ends_quietly(command: tuple[str, ...]) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="interrupts as on POSIX")
 def test_interrupt_leaves_no_file(command: tuple[str, ...], tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [*command, "-o", str(tmp_path / "a.wav"), LONG], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        [*command, "-o", str(tmp_path / "a.wav"), LONG],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.iterdir()):  # the hidden file it writes to
