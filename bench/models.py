@@ -1,6 +1,6 @@
 """Full-size models with random weights, made once: what every row of the comparison speaks with.
 
-    python bench/models.py FOLDER [--bert-config FOLDER] [--peer-python PYTHON]
+    python bench/models.py FOLDER [--bert-config FOLDER] [--peer-python PYTHON] [--small]
 
 writes under FOLDER
     voice/      a Style-Bert-VITS2 voice folder of the standard sizes (spec voice-files section 1)
@@ -8,6 +8,8 @@ writes under FOLDER
     hayakoe/    the same weights in HayaKoe's layout (spec voice-files section 2), and bert/{fp32,q4}.onnx
 Finished parts are kept. `hayakoe/` is exported by the interpreter PYTHON, an environment of its own that holds hayakoe,
 torch, transformers and onnx; without it that part is left out.
+
+With --small the models have few layers and channels: a check that every row works, in little time, and no figures.
 
 Random weights have the speed and the size of trained ones, but not their sound: the durations are calibrated, so that
 the texts last as long as a person needs for them; quality figures say which weights they rest on.
@@ -21,15 +23,14 @@ import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from texts import read_texts
+from shared import ROOT, once, read_texts
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "training")]
 
 from sokuon_training.config import ModelConfig  # noqa: E402
@@ -41,6 +42,8 @@ from sokuon.text import FrontEnd, Slots  # noqa: E402
 BERT_CONFIG = ROOT.parent / "shared" / "data" / "deberta-v2-large-japanese-char-wwm"
 TOKENIZER_FILES = ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
 FEATURE_LAYER = -3  # hidden state the voices read (spec model-bert section 4)
+SMALL_BERT = {"num_hidden_layers": 4, "intermediate_size": 1024}  # the width is that of every voice
+SMALL_VOICE = ModelConfig(channels=32, filter_channels=64, n_layers=3, upsample_initial_channel=64, gin_channels=32)
 MORAE_PER_SECOND = 6.5
 VOWELS = frozenset("aiueoAIUEONq")  # phones that make a mora
 LOG_DURATION_STD = 0.45  # of real voices: a slot is two to four frames, seldom ten
@@ -54,45 +57,38 @@ def main() -> None:
     parser.add_argument(
         "--bert-config", type=Path, default=BERT_CONFIG, help="folder of config.json and the vocabulary"
     )
+    parser.add_argument("--small", action="store_true", help="small models, to try the programs out")
     parser.add_argument("--peer-python", type=Path, help="interpreter of the environment that holds hayakoe")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
-    once(folder / "bert", lambda target: make_bert(arguments.bert_config, target))
-    once(folder / "voice", lambda target: make_voice(folder / "bert", target))
+    once(
+        folder / "bert", lambda target: make_bert(arguments.bert_config, target, SMALL_BERT if arguments.small else {})
+    )
+    sizes = SMALL_VOICE if arguments.small else ModelConfig()
+    once(folder / "voice", lambda target: make_voice(folder / "bert", target, sizes))
     if arguments.peer_python:
         script = ROOT / "bench" / "peers" / "export_hayakoe.py"
         once(folder / "hayakoe", lambda t: subprocess.run([arguments.peer_python, script, folder, t], check=True))
 
 
-def once(target: Path, make: Callable[[Path], Any]) -> None:
-    """Call `make` on a folder beside `target` and rename it when it is complete."""
-    if target.exists():
-        return
-    print(f"making {target.name} …", file=sys.stderr)
-    unfinished = target.with_name(target.name + ".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    make(unfinished)
-    unfinished.rename(target)
-
-
-def make_bert(source: Path, target: Path) -> None:
-    """A DeBERTa-v2 as `transformers` initialises it, saved in fp16."""
+def make_bert(source: Path, target: Path, changes: dict[str, int]) -> None:
+    """A DeBERTa-v2 as `transformers` initialises it, saved in fp16; `changes` to the config of `source`."""
     from transformers import DebertaV2Config, DebertaV2Model
 
     torch.manual_seed(0)
-    model = DebertaV2Model(DebertaV2Config(**json.loads((source / "config.json").read_text(encoding="utf-8"))))
-    model.half().save_pretrained(target)
-    shutil.copy(source / "config.json", target)  # as published, not as this version of transformers writes it
+    config = json.loads((source / "config.json").read_text(encoding="utf-8")) | changes
+    DebertaV2Model(DebertaV2Config(**config)).half().save_pretrained(target)
+    # as published, not as this version of transformers writes it
+    (target / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     for name in TOKENIZER_FILES:
         shutil.copy(source / name, target)
 
 
-def make_voice(bert: Path, target: Path) -> None:
-    """A voice of the standard sizes that speaks `texts.txt` at MORAE_PER_SECOND."""
+def make_voice(bert: Path, target: Path, sizes: ModelConfig) -> None:
+    """A voice that speaks `texts.txt` at MORAE_PER_SECOND."""
     info = VoiceInfo(name="bench", styles=("Neutral", "Happy"))
     styles = np.random.default_rng(0).standard_normal((len(info.styles), 256)).astype(np.float32)
-    model = random_model(ModelConfig(), seed=0)
+    model = random_model(sizes, seed=0)
     with torch.no_grad():
         calibrate(model, bert, torch.from_numpy(styles[:1]))
     save_voice(dict(model.state_dict()), model.config, target, info, styles)

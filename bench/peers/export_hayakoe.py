@@ -34,7 +34,7 @@ from transformers import DebertaV2Model  # noqa: E402
 
 SPEAKER = "bench"
 OPSET = 17
-USED_LAYERS = 22  # hidden state -3 of 24 layers
+UNUSED_LAYERS = 2  # hidden state -3 is the last but two
 SYMBOLS, SPECTRUM_BINS = 112, 1025
 EXAMPLE_SLOTS = 61
 TOKENIZER_FILES = ("config.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json")
@@ -63,7 +63,7 @@ def export_bert(source: Path, target: Path) -> None:
     fp32, q8 = target / "bert" / "fp32.onnx", target / "onnx" / "bert" / "q8" / "bert_q8.onnx"
     q8.parent.mkdir(parents=True)
     model = DebertaV2Model.from_pretrained(source, dtype=torch.float32, attn_implementation="eager").eval()
-    model.encoder.layer = model.encoder.layer[:USED_LAYERS]
+    model.encoder.layer = model.encoder.layer[:-UNUSED_LAYERS]
     ids = torch.randint(5, 1000, (1, 20))
     _export(
         BertGraph(model),
