@@ -1,6 +1,7 @@
 // Times one convolution of a resblock under every scheme that fits it: the measurement behind src/choose.h.
 //
-//   tune [isa] [samples per tile] -> one line per (channels, kernel, dilation, scheme): direct-equivalent GFLOP/s of one thread's CPU time
+//   tune [isa] [samples per tile] -> one line per (channels, kernel, dilation, scheme): direct-equivalent GFLOP/s of
+//   one thread's CPU time
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -17,11 +18,11 @@ struct Named {
 };
 using sk::Inner;
 using sk::Outer;
-const Named all[] = {
-    {"direct", {Outer::direct, Inner::none}}, {"F(4,2)", {Outer::f42, Inner::none}}, {"F(4,3)", {Outer::f43, Inner::none}}, {"F(6,3)", {Outer::f63, Inner::none}},
-    {"F(4,4)", {Outer::f44, Inner::none}},    {"F(4,4)F(2,2)", {Outer::f44, Inner::f22}},
-    {"F(4,4)F(3,2)", {Outer::f44, Inner::f32}}, {"F(4,4)F(2,3)", {Outer::f44, Inner::f23}},
-    {"F(4,4)F(4,3)", {Outer::f44, Inner::f43}}};
+const Named all[] = {{"direct", {Outer::direct, Inner::none}},   {"F(4,2)", {Outer::f42, Inner::none}},
+                     {"F(4,3)", {Outer::f43, Inner::none}},      {"F(6,3)", {Outer::f63, Inner::none}},
+                     {"F(4,4)", {Outer::f44, Inner::none}},      {"F(4,4)F(2,2)", {Outer::f44, Inner::f22}},
+                     {"F(4,4)F(3,2)", {Outer::f44, Inner::f32}}, {"F(4,4)F(2,3)", {Outer::f44, Inner::f23}},
+                     {"F(4,4)F(4,3)", {Outer::f44, Inner::f43}}};
 
 bool fits(const sk::Choice& choice, int taps) {
     if (choice.outer == Outer::direct) return true;
@@ -39,7 +40,8 @@ double seconds() {
 
 double best_seconds(const sk::Kernels& kernels, const sk::Conv& conv, std::int64_t length) {
     const std::int64_t stride = sk::round_up(conv.inputs, kernels.width), reach = 2 * conv.pad;
-    sk::Buffer in((length + reach) * stride), out(length * stride), scratch(sk::conv_scratch(conv, length, kernels.width));
+    sk::Buffer in((length + reach) * stride), out(length * stride),
+        scratch(sk::conv_scratch(conv, length, kernels.width));
     for (std::int64_t i = 0; i < in.size(); ++i) in.data()[i] = static_cast<float>(std::rand() % 1000 - 500) * 0.002f;
     const sk::Signal from{in.data(), -conv.pad, length + reach, stride}, to{out.data(), 0, length, stride};
     double best = 1e9;

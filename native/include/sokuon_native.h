@@ -31,9 +31,9 @@ typedef struct sk_decoder_config {
     const int32_t* upsample_kernels; /* [stages] */
     int32_t resblock;                /* 1 or 2 */
     int32_t branches;
-    const int32_t* branch_kernels;   /* [branches] */
-    const int32_t* dilation_counts;  /* [branches] */
-    const int32_t* dilations;        /* [sum of dilation_counts], branch after branch */
+    const int32_t* branch_kernels;  /* [branches] */
+    const int32_t* dilation_counts; /* [branches] */
+    const int32_t* dilations;       /* [sum of dilation_counts], branch after branch */
 } sk_decoder_config;
 
 /* One named FP32 tensor, contiguous, in the layout of the checkpoint. */

@@ -11,8 +11,8 @@ namespace sk {
 
 namespace {
 
-constexpr float slope = 0.1f;        // leaky ReLU of the network
-constexpr float last_slope = 0.01f;  // before conv_post
+constexpr float slope = 0.1f;                         // leaky ReLU of the network
+constexpr float last_slope = 0.01f;                   // before conv_post
 constexpr std::int64_t tile_bytes = 1000 << 10;       // working set of a tile: half of a 2 MB second-level cache
 constexpr std::int64_t wide_tile_bytes = 6000 << 10;  // where weights are the larger stream, they decide
 constexpr std::int64_t wide_stride = 256;             // channels from which that is so
@@ -88,7 +88,8 @@ class Chunk {
         const Signal x{space_.even.data(), ranges.pre.lo, ranges.pre.size(), model_.pre.view.padded_outputs};
         Conv conv = model_.pre.view;
         conv.bias = speaker_bias();
-        model_.kernels->convolve(conv, {z, x, nullptr, false, 1.0f, ranges.pre.lo, ranges.pre.hi, space_.scratch.data()});
+        model_.kernels->convolve(conv,
+                                 {z, x, nullptr, false, 1.0f, ranges.pre.lo, ranges.pre.hi, space_.scratch.data()});
         return x;
     }
 
@@ -112,8 +113,9 @@ class Chunk {
             for (const PhaseGroup& group : stage.up) {
                 const Signal phases{up.data + group.first_phase * stage.stride, rows.lo, rows.size(),
                                     stage.rate * stage.stride};
-                model_.kernels->convolve(group.conv.view, {x, phases, nullptr, false, slope, lo,
-                                                           std::min(lo + upsampling_rows, rows.hi), space_.scratch.data()});
+                model_.kernels->convolve(group.conv.view,
+                                         {x, phases, nullptr, false, slope, lo, std::min(lo + upsampling_rows, rows.hi),
+                                          space_.scratch.data()});
             }
         return up;
     }
@@ -129,7 +131,8 @@ class Chunk {
     }
 
     // One resblock over a tile. Every convolution computes what the later ones need of it beyond the tile.
-    void chain(const Chain& chain, const Signal& x, const Signal& sum, Range tile, std::int64_t length, bool accumulate) {
+    void chain(const Chain& chain, const Signal& x, const Signal& sum, Range tile, std::int64_t length,
+               bool accumulate) {
         const bool pairs = model_.shape.resblock == 1;
         Signal current = x;
         Signal inner{};
@@ -211,7 +214,8 @@ void Decoder::give_back(std::unique_ptr<Workspace> workspace) const {
 void Decoder::run(const Input& input, Range frames, int threads, float* out) const {
     threads = std::max(threads, 1);
     const std::int64_t most = std::min(most_chunk, std::max(ceil_div(frames.size(), threads), least_chunk));
-    const std::int64_t chunks = ceil_div(frames.size(), most), size = ceil_div(frames.size(), std::max<std::int64_t>(chunks, 1));
+    const std::int64_t chunks = ceil_div(frames.size(), most),
+                       size = ceil_div(frames.size(), std::max<std::int64_t>(chunks, 1));
     std::atomic<bool> failed = false;
     run_tasks(static_cast<int>(chunks), threads, [&](int i) {
         try {

@@ -17,11 +17,11 @@ struct Range {
 
 // What must be computed for some frames; everything is clipped to the signal, outside of which there are zeros.
 struct Ranges {
-    Range latent;                   // frames of z
-    Range pre;                      // frames after conv_pre
-    std::vector<Range> upsampled;   // per stage, samples after the transposed convolution
-    std::vector<Range> stage;       // per stage, samples after the resblocks
-    Range out;                      // samples of audio
+    Range latent;                  // frames of z
+    Range pre;                     // frames after conv_pre
+    std::vector<Range> upsampled;  // per stage, samples after the transposed convolution
+    std::vector<Range> stage;      // per stage, samples after the resblocks
+    Range out;                     // samples of audio
 };
 
 Ranges required(const Model& model, Range frames, std::int64_t total);

@@ -6,8 +6,8 @@
 
 namespace sk {
 
-#define SK_DECLARE(isa) \
-    namespace isa {     \
+#define SK_DECLARE(isa)         \
+    namespace isa {             \
     extern const Kernels table; \
     }
 #if defined(__x86_64__)
@@ -76,7 +76,8 @@ Tiling tiling(const Conv& conv, std::int64_t length, int width) {
 
 std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width) {
     if (conv.outer == Outer::direct) {
-        const std::int64_t rows = (length < direct_rows ? length : direct_rows) + std::int64_t{conv.taps - 1} * conv.dilation;
+        const std::int64_t rows =
+            (length < direct_rows ? length : direct_rows) + std::int64_t{conv.taps - 1} * conv.dilation;
         return rows * round_up(conv.inputs, width);
     }
     const Tiling tl = tiling(conv, length, width);

@@ -51,8 +51,8 @@ struct ConvCall {
     float* scratch;
 };
 
-// How a Toom-Cook convolution cuts `length` outputs: `dilation` residue classes of `tiles_in` input tiles each, of which
-// the first tiles are outputs; `super` inner tiles per class.
+// How a Toom-Cook convolution cuts `length` outputs: `dilation` residue classes of `tiles_in` input tiles each, of
+// which the first tiles are outputs; `super` inner tiles per class.
 struct Tiling {
     std::int64_t tiles;     // output tiles per class
     std::int64_t tiles_in;  // input tiles per class
@@ -78,7 +78,9 @@ struct Kernels {
     void (*finish)(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi, float* out);
 };
 
-SK_HEADER constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit * unit; }
+SK_HEADER constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) {
+    return (value + unit - 1) / unit * unit;
+}
 SK_HEADER constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit; }
 
 Tiling tiling(const Conv& conv, std::int64_t length, int width);

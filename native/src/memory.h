@@ -12,7 +12,8 @@ class Buffer {
     Buffer() = default;
     explicit Buffer(std::int64_t floats);  // zeroed; throws std::bad_alloc
     ~Buffer();
-    Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    Buffer(Buffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     Buffer& operator=(Buffer&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);

@@ -19,8 +19,8 @@ class Tensors {
         const auto found = by_name_.find(name);
         if (found == by_name_.end()) throw Error("the decoder tensor " + name + " is missing");
         if (found->second.size != size)
-            throw Error("the decoder tensor " + name + " has " + std::to_string(found->second.size) + " values, expected " +
-                        std::to_string(size));
+            throw Error("the decoder tensor " + name + " has " + std::to_string(found->second.size) +
+                        " values, expected " + std::to_string(size));
         return found->second.data;
     }
 
@@ -35,8 +35,8 @@ struct Builder {
 
     PackedConv conv(const std::string& name, int outputs, int inputs, int taps, int dilation) const {
         const std::int64_t size = std::int64_t{outputs} * inputs * taps;
-        const Filter filter{tensors.get(name + ".weight", size), tensors.get(name + ".bias", outputs), outputs, inputs,
-                            taps, dilation};
+        const Filter filter{
+            tensors.get(name + ".weight", size), tensors.get(name + ".bias", outputs), outputs, inputs, taps, dilation};
         return pack_conv(filter, kernels, choose(inputs, outputs, taps));
     }
 

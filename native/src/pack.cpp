@@ -12,7 +12,10 @@ namespace {
 class ColumnBlocks {
   public:
     ColumnBlocks(const Kernels& kernels, std::int64_t rows, int columns)
-        : rows_(rows), wide_(columns / kernels.columns * kernels.columns), block_(kernels.columns), width_(kernels.width) {}
+        : rows_(rows),
+          wide_(columns / kernels.columns * kernels.columns),
+          block_(kernels.columns),
+          width_(kernels.width) {}
     std::int64_t at(std::int64_t row, int column) const {
         const int block = column < wide_ ? block_ : width_;
         const int first = column < wide_ ? column / block_ * block_ : wide_ + (column - wide_) / width_ * width_;
@@ -37,7 +40,8 @@ std::vector<double> nested_factors(const Conv& conv) {
     for (int tap = 0; tap < conv.taps; ++tap)
         for (int p = 0; p < outer.points; ++p)
             for (int q = 0; q < inner.points; ++q)
-                factors.push_back(filter_factor(outer, p, tap % outer.taps) * filter_factor(inner, q, tap / outer.taps));
+                factors.push_back(filter_factor(outer, p, tap % outer.taps) *
+                                  filter_factor(inner, q, tap / outer.taps));
     return factors;
 }
 
@@ -125,8 +129,10 @@ PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Ker
 PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice) {
     PackedConv packed;
     Conv& conv = packed.view;
-    conv = {f.inputs, f.outputs, static_cast<int>(round_up(f.outputs, kernels.width)), f.taps, f.dilation,
-            (f.taps - 1) / 2 * f.dilation, choice.outer, choice.inner, 1, nullptr, nullptr};
+    conv = {f.inputs,     f.outputs,    static_cast<int>(round_up(f.outputs, kernels.width)),
+            f.taps,       f.dilation,   (f.taps - 1) / 2 * f.dilation,
+            choice.outer, choice.inner, 1,
+            nullptr,      nullptr};
     conv.groups = static_cast<int>(ceil_div(f.taps, outer_scheme(conv.outer).taps));
     if (conv.outer == Outer::direct)
         packed.weights = pack_direct(f, conv, kernels);

@@ -45,7 +45,8 @@ Shape read_shape(const sk_decoder_config& config) {
     for (int i = 0; i < config.stages; ++i) check_stage(shape, i);
     const int32_t* dilations = config.dilations;
     for (int j = 0; j < config.branches; dilations += config.dilation_counts[j++]) {
-        require(config.dilation_counts[j] >= 1 && config.dilation_counts[j] <= 64, "a resblock needs 1 to 64 dilations");
+        require(config.dilation_counts[j] >= 1 && config.dilation_counts[j] <= 64,
+                "a resblock needs 1 to 64 dilations");
         shape.branches.push_back(read_branch(config, j, dilations));
     }
     return shape;

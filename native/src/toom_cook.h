@@ -3,12 +3,13 @@
 // F(m, r) computes m outputs of an r-tap correlation y_i = sum_k g_k d_(i+k) with n = m + r - 1 products:
 //     y = A^T [ (G g) . (B^T d) ]
 // over n - 1 finite nodes a_j and the point at infinity (Toom 1963, Cook 1966; Winograd 1980):
-//     A^T[i][j] = a_j^i,   G[j][k] = a_j^k / prod_(l != j) (a_j - a_l),   B^T row j = coefficients of prod_(l != j) (x - a_l)
+//     A^T[i][j] = a_j^i,   G[j][k] = a_j^k / prod_(l != j) (a_j - a_l),   B^T row j = coefficients of prod_(l != j) (x
+//     - a_l)
 // and for infinity A^T[m-1] = 1, G[r-1] = 1, B^T = coefficients of prod_l (x - a_l).
 //
-// Two levels are nested. The outer scheme handles r taps of the filter over tiles of m outputs; a filter longer than r is
-// cut into G groups of r taps, and because m = r there, group g's input tile is tile i + g of the same transform. For
-// each outer point that is again a correlation, with G taps over the tile index: the inner scheme F(m2, G).
+// Two levels are nested. The outer scheme handles r taps of the filter over tiles of m outputs; a filter longer than r
+// is cut into G groups of r taps, and because m = r there, group g's input tile is tile i + g of the same transform.
+// For each outer point that is again a correlation, with G taps over the tile index: the inner scheme F(m2, G).
 #pragma once
 
 namespace sk {

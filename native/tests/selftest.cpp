@@ -40,7 +40,8 @@ const std::vector<Shape> shapes = {
 double leaky(double x, double slope) { return x >= 0 ? x : slope * x; }
 
 // weight [outputs][inputs][taps]; bias may be null.
-Signal convolve(const Signal& x, const float* weight, const float* bias, int outputs, int taps, int dilation, double slope) {
+Signal convolve(const Signal& x, const float* weight, const float* bias, int outputs, int taps, int dilation,
+                double slope) {
     const int inputs = static_cast<int>(x.size()), length = static_cast<int>(x[0].size());
     Signal y(outputs, std::vector<double>(length));
     for (int o = 0; o < outputs; ++o)
@@ -49,7 +50,8 @@ Signal convolve(const Signal& x, const float* weight, const float* bias, int out
             for (int k = 0; k < taps; ++k) {
                 const int at = t + (k - (taps - 1) / 2) * dilation;
                 if (at < 0 || at >= length) continue;
-                for (int i = 0; i < inputs; ++i) sum += double{weight[(o * inputs + i) * taps + k]} * leaky(x[i][at], slope);
+                for (int i = 0; i < inputs; ++i)
+                    sum += double{weight[(o * inputs + i) * taps + k]} * leaky(x[i][at], slope);
             }
             y[o][t] = sum;
         }
@@ -85,7 +87,8 @@ Signal resblock(const Shape& s, const Tensors& w, Signal x, int index) {
         const std::string base = "resblocks." + std::to_string(index) + (s.resblock == 1 ? ".convs1." : ".convs.");
         const auto conv = [&](const Signal& in, std::string name, int dilation) {
             name += std::to_string(m);
-            return convolve(in, w.at(name + ".weight").data(), w.at(name + ".bias").data(), channels, taps, dilation, 0.1);
+            return convolve(in, w.at(name + ".weight").data(), w.at(name + ".bias").data(), channels, taps, dilation,
+                            0.1);
         };
         Signal y = conv(x, base, s.dilations[branch][m]);
         if (s.resblock == 1) y = conv(y, "resblocks." + std::to_string(index) + ".convs2.", 1);
@@ -94,8 +97,8 @@ Signal resblock(const Shape& s, const Tensors& w, Signal x, int index) {
     return x;
 }
 
-std::vector<double> reference(const Shape& s, const Tensors& w, const std::vector<float>& z, const std::vector<float>& g,
-                              int frames) {
+std::vector<double> reference(const Shape& s, const Tensors& w, const std::vector<float>& z,
+                              const std::vector<float>& g, int frames) {
     Signal x(s.latent, std::vector<double>(frames));
     for (int c = 0; c < s.latent; ++c)
         for (int t = 0; t < frames; ++t) x[c][t] = z[c * frames + t];
@@ -108,7 +111,8 @@ std::vector<double> reference(const Shape& s, const Tensors& w, const std::vecto
     const int branches = static_cast<int>(s.branch_kernels.size());
     for (int i = 0; i < static_cast<int>(s.rates.size()); ++i) {
         const std::string name = "ups." + std::to_string(i);
-        x = upsample(x, w.at(name + ".weight").data(), w.at(name + ".bias").data(), s.channels(i), s.kernels[i], s.rates[i]);
+        x = upsample(x, w.at(name + ".weight").data(), w.at(name + ".bias").data(), s.channels(i), s.kernels[i],
+                     s.rates[i]);
         Signal mean(x.size(), std::vector<double>(x[0].size()));
         for (int j = 0; j < branches; ++j) add(mean, resblock(s, w, x, i * branches + j), 1.0 / branches);
         x = mean;
@@ -139,7 +143,8 @@ Tensors random_tensors(const Shape& s) {
             for (std::size_t m = 0; m < s.dilations[j].size(); ++m)
                 for (const char* kind : {"convs1", "convs2", "convs"}) {
                     if ((std::strcmp(kind, "convs") == 0) == (s.resblock == 1)) continue;
-                    const std::string name = "resblocks." + std::to_string(index) + "." + kind + "." + std::to_string(m);
+                    const std::string name =
+                        "resblocks." + std::to_string(index) + "." + kind + "." + std::to_string(m);
                     layer(name, c, c, s.branch_kernels[j], 2.0 * c * s.branch_kernels[j]);
                 }
     }
@@ -153,13 +158,23 @@ sk_decoder* create(const Shape& s, const Tensors& tensors, const char* isa) {
         counts.push_back(static_cast<int32_t>(list.size()));
         dilations.insert(dilations.end(), list.begin(), list.end());
     }
-    const sk_decoder_config config{s.latent, s.speaker, s.initial, static_cast<int32_t>(s.rates.size()), s.rates.data(),
-                                   s.kernels.data(), s.resblock, static_cast<int32_t>(s.branch_kernels.size()),
-                                   s.branch_kernels.data(), counts.data(), dilations.data()};
+    const sk_decoder_config config{s.latent,
+                                   s.speaker,
+                                   s.initial,
+                                   static_cast<int32_t>(s.rates.size()),
+                                   s.rates.data(),
+                                   s.kernels.data(),
+                                   s.resblock,
+                                   static_cast<int32_t>(s.branch_kernels.size()),
+                                   s.branch_kernels.data(),
+                                   counts.data(),
+                                   dilations.data()};
     std::vector<sk_tensor> list;
-    for (const auto& [name, data] : tensors) list.push_back({name.c_str(), data.data(), static_cast<int64_t>(data.size())});
+    for (const auto& [name, data] : tensors)
+        list.push_back({name.c_str(), data.data(), static_cast<int64_t>(data.size())});
     char error[256] = "";
-    sk_decoder* decoder = sk_decoder_create(&config, list.data(), static_cast<int64_t>(list.size()), isa, error, sizeof error);
+    sk_decoder* decoder =
+        sk_decoder_create(&config, list.data(), static_cast<int64_t>(list.size()), isa, error, sizeof error);
     if (!decoder) std::printf("FAILED to create %s on %s: %s\n", s.name, isa, error);
     return decoder;
 }
@@ -179,7 +194,8 @@ bool check(const Shape& s, const std::string& isa, int frames) {
     if (!decoder) return false;
     std::mt19937 random(2);
     std::normal_distribution<float> normal;
-    std::vector<float> z(static_cast<std::size_t>(s.latent) * frames), g(s.speaker), y(static_cast<std::size_t>(s.hop()) * frames);
+    std::vector<float> z(static_cast<std::size_t>(s.latent) * frames), g(s.speaker),
+        y(static_cast<std::size_t>(s.hop()) * frames);
     for (float& value : z) value = normal(random);
     for (float& value : g) value = normal(random);
     const std::vector<double> truth = frames ? reference(s, tensors, z, g, frames) : std::vector<double>();
@@ -189,7 +205,8 @@ bool check(const Shape& s, const std::string& isa, int frames) {
         for (int threads : {1, 3}) {
             for (int first = 0; first < frames; first += step) {
                 const int count = std::min(step, frames - first);
-                good &= sk_decoder_run(decoder, z.data(), frames, g.data(), first, count, threads, y.data() + first * s.hop()) == 0;
+                good &= sk_decoder_run(decoder, z.data(), frames, g.data(), first, count, threads,
+                                       y.data() + first * s.hop()) == 0;
             }
             if (frames) worst = std::min(worst, snr(y, truth));
         }

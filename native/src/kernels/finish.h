@@ -30,13 +30,15 @@ SK_INLINE vec tap_sum(const Signal& in, const float* weights, int taps, vec slop
         const std::int64_t at = t + k - (taps - 1) / 2;
         if (!in.has(at)) continue;
         const float* row = in.row(at);
-        for (std::int64_t c = 0; c < in.stride; c += W) sum += leaky(load(row + c), slope) * load(weights + k * in.stride + c);
+        for (std::int64_t c = 0; c < in.stride; c += W)
+            sum += leaky(load(row + c), slope) * load(weights + k * in.stride + c);
     }
     return sum;
 }
 
 // out[t - lo] = tanh(sum_k w[k] . leaky(in[t + k - pad]) + bias)
-SK_INLINE void finish(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi, float* out) {
+SK_INLINE void finish(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi,
+                      float* out) {
     const vec s = splat(slope);
     for (std::int64_t t = lo; t < hi; t += W) {
         vec sums[W];

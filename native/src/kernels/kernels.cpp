@@ -32,6 +32,6 @@ static void last(const Signal& in, const LastConv& conv, float slope, std::int64
 }
 
 extern const Kernels table;
-const Kernels table{SK_NAME, W, block_vectors * W, convolve, last};
+const Kernels table{SK_NAME, W, block_vectors* W, convolve, last};
 
 }  // namespace sk::SK_ISA

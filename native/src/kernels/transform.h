@@ -1,7 +1,7 @@
 // The input and output transforms of the Toom-Cook schemes on vectors of channels, written out.
 //
-// `input` computes v = B^T d in place of the matrix: rows are prod_(l != j) (x - a_l) applied to d, factored so that the
-// pair of nodes +a, -a shares its even and odd part. `output` computes y = A^T v. Rows are in the node order of
+// `input` computes v = B^T d in place of the matrix: rows are prod_(l != j) (x - a_l) applied to d, factored so that
+// the pair of nodes +a, -a shares its even and odd part. `output` computes y = A^T v. Rows are in the node order of
 // toom_cook.h; the last one is infinity.
 #pragma once
 
