@@ -65,6 +65,10 @@ def test_setups_cross_berts_and_precisions_and_add_thread_counts() -> None:
         "fp32 (b), 2 threads",
         "q8 (b), 2 threads",
     ]
+    assert [setup.label for setup in plan(BASE, [Path("a")], ["fp32", "q8"], [2])] == [
+        "fp32, 2 threads",
+        "q8, 2 threads",
+    ]
     assert plan(Setup("", None, None, "q8", "auto", 1), [], ["q8"], [1])[0].label == "built-in, 1 thread"
 
 

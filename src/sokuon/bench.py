@@ -123,17 +123,13 @@ def plan(base: Setup, berts: Sequence[Path], precisions: Sequence[str], threads:
     if counts[0] < 1:
         raise OptionError(f"threads is {counts[0]}; it must be 1 or more.")
     chosen: Sequence[Path | None] = berts or (None,)
-    setups = [
-        replace(
-            base,
-            name=_name(base.voice, bert, precision, len(berts) > 1),
-            bert=bert,
-            precision=precision,
-            threads=counts[-1],
-        )
-        for bert in chosen
-        for precision in precisions
-    ]
+    setups = _told_apart(
+        [
+            replace(base, name=_name(base.voice, bert, precision), bert=bert, precision=precision, threads=counts[-1])
+            for bert in chosen
+            for precision in precisions
+        ]
+    )
     return [replace(setups[0], threads=count) for count in counts[:-1]] + setups
 
 
@@ -225,12 +221,21 @@ def _time(engine: Any, name: str, repeats: int) -> Timing:
     return Timing(name, median(audio_s), median(seconds), engine.profile(text))
 
 
-def _name(voice: Path | None, bert: Path | None, precision: str, several: bool) -> str:
-    """Precision, and the folder where several are compared."""
+def _name(voice: Path | None, bert: Path | None, precision: str) -> str:
     if bert is None:
         return "built-in" if voice is None else precision
-    known = _precision_of(bert) or precision
-    return f"{known} ({bert.name})" if several else known
+    return _precision_of(bert) or precision
+
+
+def _told_apart(setups: Sequence[Setup]) -> list[Setup]:
+    """The BERT's folder joins the name where two would be called the same."""
+    names = [setup.name for setup in setups]
+    return [
+        replace(setup, name=f"{setup.name} ({setup.bert.name})")
+        if setup.bert and names.count(setup.name) > 1
+        else setup
+        for setup in setups
+    ]
 
 
 def _precision_of(bert: Path) -> str | None:
