@@ -10,7 +10,7 @@ Letters: S tokens, H hidden width, N heads, D head width, B position buckets, W 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,21 @@ import numpy as np
 import numpy.typing as npt
 
 from sokuon import contracts
-from sokuon.bert import EMBEDDINGS, MANIFEST, VOCABULARY, WEIGHTS, Manifest
+from sokuon.bert import EMBEDDINGS, MANIFEST, VOCABULARY, WEIGHTS, Manifest, Vocabulary, bucket
 from sokuon.convert.deberta_config import UNUSED_LAYERS, DebertaConfig, read_config
 from sokuon.convert.graph import Graph, Value
-from sokuon.convert.quantize import GELU_FLOOR, Linear, Precision, Products, products_for, table_type
+from sokuon.convert.quantize import (
+    GELU_FLOOR,
+    Known,
+    Linear,
+    Precision,
+    Products,
+    Rows,
+    balance,
+    products_for,
+    table_type,
+)
+from sokuon.convert.rehearsal import SENTENCES, Rehearsal
 from sokuon.convert.torch_file import TorchFile
 from sokuon.convert.weights import Checkpoint
 from sokuon.errors import VoiceNotFoundError
@@ -66,12 +77,11 @@ def convert_bert(
     checkpoint = Checkpoint(_without_prefix(tensors), path)
     with replacing_folder(target, MANIFEST) as folder:
         with TensorFileWriter(folder / WEIGHTS) as weights:
-            _write_embeddings(config, checkpoint, weights, table_type(precision))
+            table = _write_embeddings(config, checkpoint, weights, table_type(precision))
+            rehearsal = _rehearsal(config, table, vocabulary) if precision is Precision.Q8 else None
             graph = Graph(contracts.BERT, weights)
-            features = _encoder(
-                _Writer(graph, checkpoint, config, products_for(precision), table_type(precision)), progress
-            )
-            graph.save(folder, [features])
+            writer = _Writer(graph, checkpoint, config, products_for(precision), table_type(precision), rehearsal)
+            graph.save(folder, [_encoder(writer, progress)])
         checkpoint.finish([*_DEAD, *_dead_layers(config)])
         shutil.copyfile(vocabulary, folder / VOCABULARY)
         _manifest(config, precision, source).write(folder)
@@ -128,7 +138,7 @@ def _manifest(config: DebertaConfig, precision: Precision, source: Path) -> Mani
 
 def _write_embeddings(
     config: DebertaConfig, checkpoint: Checkpoint, weights: TensorFileWriter, dtype: npt.DTypeLike
-) -> None:
+) -> npt.NDArray[Any]:
     """The word table [vocabulary, H], its layer norm applied: what the graph would do to each token row."""
     table = checkpoint.take("embeddings.word_embeddings.weight", (config.vocab_size, config.hidden_size))
     gain, bias = _norm(checkpoint, "embeddings.LayerNorm", config)
@@ -137,6 +147,15 @@ def _write_embeddings(
         rows = slice(start, start + _BLOCK_ROWS)
         out[rows] = layer_norm(table[rows], gain, bias, config.norm_epsilon)
     weights.add(EMBEDDINGS, out)
+    return out
+
+
+def _rehearsal(config: DebertaConfig, table: npt.NDArray[Any], vocabulary: Path) -> Rehearsal:
+    ids = Vocabulary(vocabulary).encode(SENTENCES)
+    places = np.arange(len(ids))
+    reach = config.position_buckets
+    buckets = bucket(places[None] - places[:, None], reach, config.max_position) + reach
+    return Rehearsal(table[ids].astype(np.float32), buckets, config.norm_epsilon)
 
 
 def _norm(checkpoint: Checkpoint, name: str, config: DebertaConfig) -> tuple[F32, F32]:
@@ -161,6 +180,7 @@ class _Writer:
     config: DebertaConfig
     products: Products
     table_type: npt.DTypeLike
+    rehearsal: Rehearsal | None
 
     def take(self, name: str, *shape: int) -> F32:
         return self.checkpoint.take(name, shape)
@@ -216,10 +236,12 @@ def _layer(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
     c, g = w.config, w.graph
     x = _add_and_norm(w, f"{name}.attention.output.LayerNorm", _attention(w, f"{name}.attention", x, frame), x)
     widen = _take_linear(w, f"{name}.intermediate.dense", c.hidden_size, c.intermediate_size)
-    inner = w.products.linear(g, w.products.rows(g, x, None), widen)
+    inner = w.products.linear(g, _normed_rows(w, x, [widen]), widen)
     inner = g.op("Gelu", inner, domain=_CONTRIB)  # exact: 0.5 x (1 + erf(x / sqrt 2))
     narrow = _take_linear(w, f"{name}.output.dense", c.intermediate_size, c.hidden_size)
-    y = w.products.linear(g, w.products.rows(g, inner, GELU_FLOOR), narrow)
+    y = w.products.linear(g, w.products.rows(g, inner, Known(floor=GELU_FLOOR)), narrow)
+    if w.rehearsal is not None:
+        w.rehearsal.feed_forward(widen, narrow)
     return _add_and_norm(w, f"{name}.output.LayerNorm", y, x)
 
 
@@ -228,10 +250,18 @@ def _take_linear(w: _Writer, name: str, size_in: int, size_out: int) -> Linear:
     return Linear(name, weight.T, w.take(f"{name}.bias", size_out))
 
 
+def _normed_rows(w: _Writer, x: Value, layers: Sequence[Linear]) -> Rows:
+    """Rows of a norm's output for `layers`, its large channels damped as far as the rehearsal knows them."""
+    damping = None if w.rehearsal is None else balance(w.rehearsal.sizes(), layers)
+    return w.products.rows(w.graph, x, Known(damping=damping))
+
+
 def _add_and_norm(w: _Writer, name: str, y: Value, x: Value) -> Value:
     """Layer norm of y + x."""
     gain, shift = _norm(w.checkpoint, name, w.config)
     constants = (w.const(f"{name}.weight", gain), w.const(f"{name}.bias", shift))
+    if w.rehearsal is not None:
+        w.rehearsal.add_and_norm(gain, shift)
     both = w.graph.op("Add", y, x)
     return w.graph.op("LayerNormalization", both, *constants, axis=-1, epsilon=w.config.norm_epsilon)
 
@@ -254,30 +284,34 @@ def _attention(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
     output = _take_linear(w, f"{name}.output.dense", c.attention_size, c.hidden_size)
     output, value = output.shifted(value.bias @ output.matrix), value.shifted(-value.bias)
     query = query.scaled(1 / np.sqrt(_TERMS * c.head_size))
-    rows = w.products.rows(g, x, None)
+    pk, pq = _relative_table(c, frame, key, -1), _relative_table(c, frame, query, 1)
+    rows = _normed_rows(w, x, (query, key, value))
+    if w.rehearsal is not None:
+        w.rehearsal.attention((query, key, value), output, (pk, pq))
     heads = g.const([0, c.heads, c.head_size])
     q, k, v = (g.op("Reshape", w.products.linear(g, rows, part), heads) for part in (query, key, value))  # [S, N, D]
-    to_position = _skewed(g, q, _relative_table(w, f"{name}.self.pk", frame, key, -1), frame)  # [N, S, S]
-    from_position = _skewed(g, k, _relative_table(w, f"{name}.self.pq", frame, query, 1), frame)
+    to_position = _skewed(g, q, _reachable(w, f"{name}.self.pk", pk, frame), frame)  # [N, S, S]
+    from_position = _skewed(g, k, _reachable(w, f"{name}.self.pq", pq, frame), frame)
     scores = g.op("FusedMatMul", q, k, domain=_CONTRIB, **_BY_HEAD, transB=1)
     scores = g.op("Add", g.op("Add", scores, to_position), g.op("Transpose", from_position, perm=[0, 2, 1]))
     weights = g.op("Softmax", g.op("Add", scores, frame.mask), axis=-1)
     context = g.op("FusedMatMul", weights, v, domain=_CONTRIB, transBatchB=1)  # [N, S, D]
     context = g.op("Reshape", g.op("Transpose", context, perm=[1, 0, 2]), g.const([0, c.attention_size]))
-    return w.products.linear(g, w.products.rows(g, context, None), output)
+    return w.products.linear(g, w.products.rows(g, context, Known()), output)
 
 
-def _relative_table(w: _Writer, name: str, frame: _Frame, projection: Linear, sign: int) -> Value:
-    """Projected position rows by relative position, [W, N, D].
-
-    Row m of the stored table [2B + 1, N, D] belongs to bucket sign · (m - B): PQ is looked up by i - j, PK by j - i.
-    """
-    c = w.config
+def _relative_table(c: DebertaConfig, frame: _Frame, projection: Linear, sign: int) -> F32:
+    """Projected position rows [2B + 1, N, D]; row m is bucket sign · (m - B): PQ is looked up by i - j, PK by j - i."""
     reach = c.position_buckets
     buckets = sign * (np.arange(2 * reach + 1) - reach) + reach
     rows = np.minimum(buckets, 2 * reach - 1)  # the model has no row of its own for the farthest positive bucket
     table = (frame.relations @ projection.matrix + projection.bias)[rows]
-    stored = w.const(name, table.reshape(len(rows), c.heads, c.head_size).astype(w.table_type))
+    return table.reshape(len(rows), c.heads, c.head_size)
+
+
+def _reachable(w: _Writer, name: str, table: F32, frame: _Frame) -> Value:
+    """The rows of a table that S tokens can reach, by relative position: [W, N, D]."""
+    stored = w.const(name, table.astype(w.table_type))
     gathered = w.graph.op("Gather", stored, frame.buckets, axis=0)
     return gathered if w.table_type == np.float32 else w.graph.op("Cast", gathered, to=_FLOAT)
 
@@ -305,6 +339,9 @@ def _convolution(w: _Writer, embeddings: Value, x: Value) -> Value:
     padded = g.op("Pad", embeddings, g.const([half, 0, half, 0]))
     ends = [g.const([i + 1 - kernel]) if i + 1 < kernel else g.const([_TO_END]) for i in range(kernel)]
     shifted = [g.op("Slice", padded, g.const([i]), ends[i], g.const([0])) for i in range(kernel)]
-    rows = w.products.rows(g, g.op("Concat", *shifted, axis=1), None)  # [S, K·H]
-    y = w.products.linear(g, rows, Linear("encoder.conv.conv", taps, w.take("encoder.conv.conv.bias", hidden)))
+    rows = w.products.rows(g, g.op("Concat", *shifted, axis=1), Known())  # [S, K·H]
+    layer = Linear("encoder.conv.conv", taps, w.take("encoder.conv.conv.bias", hidden))
+    y = w.products.linear(g, rows, layer)
+    if w.rehearsal is not None:
+        w.rehearsal.convolution(layer, kernel)
     return _add_and_norm(w, "encoder.conv.LayerNorm", g.op("Gelu", y, domain=_CONTRIB), x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
@@ -17,6 +17,8 @@ GELU_FLOOR = -0.17  # GELU(x) is nowhere below: its minimum is -0.16997
 
 _BLOCK = 32  # inputs that share a 4-bit scale
 _INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
+_DAMPING = 0.6  # share of a channel's excess that moves into the weights
+_LEAST_WEIGHT = np.float32(1e-5)
 _CONTRIB = "com.microsoft"
 _TINY = np.float32(1e-30)  # scale of a row of zeros, which must not divide by zero
 
@@ -52,20 +54,28 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of rows before they are quantised: none is below `floor`; divide channels by `damping` [in]."""
+
+    floor: float = 0.0
+    damping: F32 | None = None
+
+
+@dataclass(frozen=True)
 class Rows:
-    """Rows x [S, in] as a product eats them: x ≈ scale · (codes - zero) + floor, or plain x."""
+    """Rows x [S, in] as a product eats them: x / damping ≈ scale · (codes - zero) + floor, or plain x."""
 
     codes: Value
     scale: Value | None = None  # f32 [S, 1]
     zero: Value | None = None  # uint8 []
-    floor: float = 0.0
+    known: Known = Known()
 
 
 class Products(Protocol):
     """Writes linear layers; rows are prepared once and may feed several."""
 
-    def rows(self, g: Graph, x: Value, floor: float | None) -> Rows:
-        """Prepare x [S, in], none of which goes below `floor`."""
+    def rows(self, g: Graph, x: Value, known: Known) -> Rows:
+        """Prepare x [S, in]."""
 
     def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
         """Rows [S, in] → [S, out]."""
@@ -74,7 +84,7 @@ class Products(Protocol):
 class FullProducts:
     """float32 weights, one product."""
 
-    def rows(self, _g: Graph, x: Value, _floor: float | None) -> Rows:
+    def rows(self, _g: Graph, x: Value, _known: Known) -> Rows:
         """Nothing to do."""
         return Rows(x)
 
@@ -95,28 +105,33 @@ class RowProducts:
 
     def __init__(self) -> None:
         self._zeros: dict[int, Value] = {}  # zero point → it, repeated for every row: made once per graph
+        self._dampings = 0
 
-    def rows(self, g: Graph, x: Value, floor: float | None) -> Rows:
+    def rows(self, g: Graph, x: Value, known: Known) -> Rows:
         """Quantise each row to its own peak; with a floor, the whole range of codes lies above it."""
-        if floor is None:
-            zero, levels, magnitude = 128, 127, g.op("Abs", x)
+        if known.damping is not None:
+            self._dampings += 1
+            x = g.op("Mul", x, g.const(1 / known.damping, f"damping.{self._dampings}"))
+        if known.floor:
+            x = magnitude = g.op("Add", x, g.const(np.float32(-known.floor)))
+            zero, levels = 0, 255
         else:
-            zero, levels, x = 0, 255, g.op("Add", x, g.const(np.float32(-floor)))
-            magnitude = x
+            magnitude, zero, levels = g.op("Abs", x), 128, 127
         peak = g.op("ReduceMax", magnitude, axes=[1], keepdims=1)  # [S, 1]
         scale = g.op("Max", g.op("Mul", peak, g.const(np.float32(1 / levels))), g.const(_TINY))
         line = g.op("Reshape", scale, g.const([-1]))  # [S]
         codes = g.op("QuantizeLinear", x, line, self._zero_per_row(g, zero, line), axis=0)
-        return Rows(codes, scale, g.const(np.uint8(zero)), floor or 0.0)
+        return Rows(codes, scale, g.const(np.uint8(zero)), known)
 
     def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
         """Rows [S, in] → [S, out]."""
-        codes, scale = quantize_columns(layer.matrix)
+        damping = rows.known.damping
+        codes, scale = quantize_columns(layer.matrix if damping is None else layer.matrix * damping[:, None])
         weight, weight_scale = g.const(codes, f"{layer.name}.weight"), g.const(scale, f"{layer.name}.scale")
         one = g.const(np.float32(1))
         y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, domain=_CONTRIB)
         y = g.op("Mul", y, rows.scale)
-        offset = rows.floor * scale * codes.sum(axis=0, dtype=np.int64).astype(np.float32)
+        offset = rows.known.floor * scale * codes.sum(axis=0, dtype=np.int64).astype(np.float32)
         return _add_bias(g, y, layer.shifted(offset))
 
     def _zero_per_row(self, g: Graph, zero: int, rows: Value) -> Value:
@@ -128,7 +143,7 @@ class RowProducts:
 class BlockProducts:
     """4-bit weights with a scale per block of inputs; the product quantises activations by block to 8 bits."""
 
-    def rows(self, _g: Graph, x: Value, _floor: float | None) -> Rows:
+    def rows(self, _g: Graph, x: Value, _known: Known) -> Rows:
         """Nothing to do: the product quantises."""
         return Rows(x)
 
@@ -144,7 +159,7 @@ class BlockProducts:
 class TensorProducts:
     """The usual dynamic quantisation, for comparison: 8-bit weights, one scale for all activations of a product."""
 
-    def rows(self, _g: Graph, x: Value, _floor: float | None) -> Rows:
+    def rows(self, _g: Graph, x: Value, _known: Known) -> Rows:
         """Nothing to do: the product quantises."""
         return Rows(x)
 
@@ -154,6 +169,16 @@ class TensorProducts:
         weight, weight_scale = g.const(codes, f"{layer.name}.weight"), g.const(scale, f"{layer.name}.scale")
         y = g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB)
         return _add_bias(g, y, layer)
+
+
+def balance(sizes: F32, layers: Sequence[Linear]) -> F32:
+    """By how much to divide channels of these sizes before quantising, and multiply the layers' weights: [in].
+
+    Between evening out the activations and evening out the weights; the exponent was chosen on trained weights.
+    """
+    weights = np.max([np.abs(layer.matrix).max(axis=1) for layer in layers], axis=0)
+    damping = sizes**_DAMPING / np.maximum(weights, _LEAST_WEIGHT) ** (1 - _DAMPING)
+    return np.asarray(damping / np.exp(np.log(damping).mean()), np.float32)
 
 
 def products_for(precision: Precision) -> Products:
