@@ -75,7 +75,7 @@ class Engine:
         Timings of a piece count from its own beginning; a phoneme belongs to the piece in which it begins.
         """
         options = (options or SynthesisOptions()).changed(**changes)
-        self._choose(options)  # an unknown voice is an error now, not at the first piece
+        self._choose(options)  # an unknown name is an error now, not at the first piece
         return self._pieces(text, options, growing_chunks)
 
     def profile(self, text: str, options: SynthesisOptions | None = None) -> dict[str, float]:
@@ -138,7 +138,10 @@ class Engine:
         name = options.voice if options.voice is not None else next(iter(self._cast))
         if name not in self._cast:
             raise OptionError(f"no voice {name!r} is loaded; loaded are {', '.join(self._cast)}.")
-        return self._cast[name]
+        cast = self._cast[name]
+        cast.voice.style(options.style, options.style_weight)  # raise for names the voice does not know
+        cast.voice.speaker(options.speaker)
+        return cast
 
 
 def _spoken(cast: Cast, line: Line, options: SynthesisOptions, chunks: Chunking) -> Iterator[Audio]:
@@ -150,8 +153,8 @@ def _spoken(cast: Cast, line: Line, options: SynthesisOptions, chunks: Chunking)
     z = synthesizer.latent(encoded, frames, _frame_noise(frames, encoded.mean.shape[1], noise, options), speaker)
     pieces = synthesizer.decode(z, speaker, chunks(len(z)))
     if options.reshapes_pitch:  # WORLD needs the whole sentence
-        whole = np.concatenate(list(pieces))
-        pieces = iter([reshape_pitch(whole, cast.voice.sample_rate, options.pitch, options.intonation)])
+        sound = np.concatenate(list(pieces))
+        pieces = iter([reshape_pitch(sound, cast.voice.sample_rate, options.pitch, options.intonation)])
     yield from _timed(pieces, line, frames, cast.voice)
 
 
@@ -167,8 +170,8 @@ def _timed(pieces: Iterator[F32], line: Line, frames: I64, voice: Voice) -> Iter
             PhonemeTiming(line.utterance.slots.symbols[t], (start - position) / rate, count * hop / rate)
             for t, start, count in zip(here.tolist(), starts[here].tolist(), frames[here].tolist(), strict=True)
         )
-        whole = (SentenceTiming(line.sentence.source, 0.0, length / rate),) if position == 0 else ()
-        yield Audio(samples, rate, timings, whole)
+        sentences = (SentenceTiming(line.sentence.source, 0.0, length / rate),) if position == 0 else ()
+        yield Audio(samples, rate, timings, sentences)
         position += len(samples)
 
 
