@@ -126,8 +126,10 @@ def main() -> None:
 
 def _mount() -> None:
     """Commands that live beside their subject."""
+    from sokuon.bench import bench
     from sokuon.text.cli import dict_app, phonemes
 
+    app.command()(bench)
     app.command()(phonemes)
     app.add_typer(dict_app, name="dict")
 
