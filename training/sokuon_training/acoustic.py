@@ -42,6 +42,9 @@ def quiet_start(net: Synthesizer) -> None:
 FASTER = ("enc_p.emb.", "enc_p.tone_emb.", "enc_p.proj.")  # tables: three times the learning rate
 
 
+STAGES = "text: flow left out; flow: everything; prior: everything but the flow, which stays as it is"
+
+
 class Acoustic(nn.Module):
     """The synthesizer and its BERT; the decoder is along for the export but not used here."""
 
@@ -80,6 +83,7 @@ class Stage:
     (measured: after 450 steps its samples were further from the truth than the mean of all frames)."""
 
     flow: bool
+    frozen: bool  # the flow is used but not trained, and without the direct term: cheap
     sdp: bool
     empty: Tensor  # indices of the noise channels
 
@@ -102,7 +106,10 @@ def losses_of(model: Acoustic, batch: Batch, stage: Stage) -> Losses:
     index = batch.slot.unsqueeze(1).expand(-1, z.shape[1], -1)
     mean, log_std = mean.gather(2, index), log_std.gather(2, index)  # [B, C, frames]
     direct = z.new_zeros(())
-    if stage.flow:
+    if stage.frozen:
+        with torch.no_grad():
+            z = net.flow(z * batch.z_mask, batch.z_mask, g)
+    elif stage.flow:
         made = net.flow.inverse(mean * batch.z_mask, batch.z_mask, g)
         wanted = batch.z.clone()
         wanted[:, empty] = made[:, empty].detach()
@@ -133,7 +140,7 @@ def items_of(work: Path, held: bool) -> tuple[list[Item], LatentMap, list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--stage", choices=("text", "flow"), default="text", help="text first, then flow")
+    parser.add_argument("--stage", choices=("text", "prior", "flow"), default="text", help=STAGES)
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--steps", type=int, default=200_000)
     parser.add_argument("--batch", type=int, default=16)
@@ -144,7 +151,7 @@ def main() -> None:
     args = parser.parse_args()
     device = device_of(args.device)
     items, latents, vocabulary = items_of(args.work, held=False)
-    batches = Batches(items, latents, seed=0, crop=128 if args.stage == "flow" else 480)
+    batches = Batches(items, latents, seed=0, crop=480 if args.stage == "text" else 128)
     torch.manual_seed(0)
     model = Acoustic(BertConfig(len(vocabulary))).to(device)
     trained = [p for n, p in model.named_parameters() if not n.startswith("synthesizer.dec.")]
@@ -163,7 +170,7 @@ def main() -> None:
         rate = args.rate * min(1.0, (step + 1) / 100) * 0.5 ** (step / args.halve_every)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["gain"]
-        stage = Stage(args.stage == "flow", step % args.sdp_every == 0, empty)
+        stage = Stage(args.stage == "flow", args.stage == "prior", step % args.sdp_every == 0, empty)
         loss = losses_of(model, batches.draw(args.batch).to(device), stage)
         optimizer.zero_grad()
         loss.total.backward()

@@ -28,12 +28,15 @@ F64 = npt.NDArray[np.float64]
 VOWEL_IDS = frozenset((8, 26, 40, 65, 82))  # a e i o u
 HIGH_TONE = 7
 HOMOPHONES = ("箸", "橋", "端")
+FRAME = ("これは、", "が見えます。")
+FRAME_PHONES = 8  # _ k o r e w a ,
 
 
 @dataclass(frozen=True)
 class Vowels:
     """One entry a voiced vowel: mean F0 in semitones from CENTRE_HZ, and whether its tone is high."""
 
+    slots: list[int]
     semitones: F64
     high: npt.NDArray[np.bool_]
 
@@ -51,14 +54,15 @@ def vowels_of(text: TextInput, output: Output) -> Vowels:
     """The vowels of one utterance with at least two voiced frames."""
     f0 = f0_of(output.audio.numpy())
     ends = np.cumsum(output.frames.numpy())
-    semitones, high = [], []
+    slots, semitones, high = [], [], []
     for slot, (symbol, tone) in enumerate(zip(text.symbols[0].tolist(), text.tones[0].tolist(), strict=True)):
         voiced = f0[ends[slot] - int(output.frames[slot]) : ends[slot]]
         voiced = voiced[voiced > 0]
         if symbol in VOWEL_IDS and len(voiced) >= 2:
+            slots.append(slot)
             semitones.append(12 * np.log2(voiced / CENTRE_HZ).mean())
             high.append(tone == HIGH_TONE)
-    return Vowels(np.array(semitones), np.array(high))
+    return Vowels(slots, np.array(semitones), np.array(high))
 
 
 def accent(speaker: Speaker, texts: list[str], style: npt.NDArray[np.float32]) -> dict[str, float]:
@@ -74,13 +78,16 @@ def accent(speaker: Speaker, texts: list[str], style: npt.NDArray[np.float32]) -
     }
 
 
-def homophones(speaker: Speaker) -> dict[str, list[float]]:
-    """F0 of the vowels of each word with the particle が, in semitones."""
-    neutral = style_vectors()[0]
-    words = {w: f"{w}が見えます。" for w in HOMOPHONES}
-    return {
-        w: vowels_of(speaker.text(t, neutral), speaker.say(t)).semitones[:3].round(1).tolist() for w, t in words.items()
-    }
+def homophones(speaker: Speaker) -> dict[str, list[str]]:
+    """F0 of the vowels of each word and the particle が inside a sentence: tone and semitones."""
+    neutral, result = style_vectors()[0], {}
+    for word in HOMOPHONES:
+        text = f"{FRAME[0]}{word}{FRAME[1]}"
+        vowels = vowels_of(speaker.text(text, neutral), speaker.say(text))
+        first = 2 * FRAME_PHONES + 1  # the slot of the word's first phone
+        inside = [i for i, slot in enumerate(vowels.slots) if first <= slot < first + 12]  # h a sh i g a
+        result[word] = [f"{'LH'[int(vowels.high[i])]} {vowels.semitones[i]:+.1f}" for i in inside]
+    return result
 
 
 def seconds(speaker: Speaker, texts: list[str], scales: Scales, style: npt.NDArray[np.float32]) -> list[float]:

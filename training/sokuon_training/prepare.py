@@ -21,6 +21,9 @@ from sokuon_training import alignment, latents, prosody
 from sokuon_training.builtin import CONFIG
 from sokuon_training.dataset import Recording, load
 
+TEACHER_LAG_FRAMES = (
+    5  # the teacher's sound runs ahead of its own durations (measured: vowels' voicing fits best there)
+)
 MOST_SILENCE_BEFORE, MOST_SILENCE_AFTER = 8, 12  # frames kept at the ends
 
 
@@ -46,7 +49,10 @@ def label(entry: dict[str, Any], recording: Recording, front_end: FrontEnd) -> L
     aligned = alignment.align(entry["kokoro_phonemes"], entry["frames"], phonemes.symbols)
     if aligned.cost > alignment.MOST_COST or (aligned.phone < 2).any():
         return None
-    aligned = alignment.settle_pauses(aligned, phonemes.symbols, recording.features.envelope.mean(1))
+    loudness = recording.features.envelope.mean(1)
+    aligned.phone[0] -= TEACHER_LAG_FRAMES  # at least 8 remain: the teacher opens with 12 to 14 frames of its own
+    aligned.phone[-1] += TEACHER_LAG_FRAMES
+    aligned = alignment.settle_pauses(aligned, phonemes.symbols, loudness)
     aligned, first = _trim(aligned, phonemes.symbols[-2] in alignment.PAUSES)
     slots, frames = phonemes.slots(), alignment.slot_frames(aligned)
     total = int(frames.sum())
