@@ -1,9 +1,9 @@
 """How much of a voice's speech a listener understands: phoneme error rate of what Whisper hears.
 
 Everyday sentences that were never trained on (everyday.tsv, our own; held_out.tsv, Tatoeba, CC BY 2.0 FR, is shorter
-and harder to guess) are spoken, transcribed by multilingual Whisper base, and both texts are read by OpenJTalk: the error rate is the edit distance of the phones.
-Comparing readings, not writings, forgives other kanji. Whisper's own errors count too: the teacher's recordings are
-the floor to compare with.
+and harder to guess) are spoken, transcribed by multilingual Whisper base, and both texts are read by OpenJTalk: the
+error rate is the edit distance of the phones. Comparing readings, not writings, forgives other kanji. Whisper's own
+errors count too: the teacher's recordings are the floor to compare with (0.9 % on everyday.tsv, 4.9 % on held_out.tsv).
 
     python bench/intelligibility.py speak OUT_FOLDER [--voice FOLDER] [--bert FOLDER]   (needs sokuon)
     python bench/intelligibility.py score FOLDER_OF_WAV_OR_FLAC                         (needs faster-whisper)
@@ -98,6 +98,7 @@ def phones_of(text: str, front_end: Any) -> list[str]:
 def score(folder: Path, texts: dict[str, str]) -> list[Heard]:
     """Transcribe the folder's recordings and compare; one after another."""
     from faster_whisper import WhisperModel
+
     from sokuon.text import FrontEnd
 
     with tempfile.TemporaryDirectory() as scratch:
