@@ -25,6 +25,8 @@ Chunking = Callable[[int], list[int]]  # frames → sizes that sum to it
 _FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop: the first sound leaves early
 _GROWTH = 2  # each chunk twice as long as the one before: the margin is paid ever more rarely
 _LARGEST_CHUNK_FRAMES = 384
+_KEPT_SLOTS = 400  # memory of longer runs goes back to the system: attention needs it by the square
+_KEPT_FRAMES = 1000  # the same for the flow
 _MOST_FRAMES_PER_SLOT = 2000  # 23 s: only a damaged voice gets here, and it must not eat all memory
 
 
@@ -52,8 +54,8 @@ class Synthesizer:
     """One voice, ready to speak. Thread-safe."""
 
     def __init__(self, voice: Voice, threads: int, decoder: Decoder) -> None:
-        self._encoder = Session(voice.folder / "encoder.onnx", ENCODER, threads)
-        self._flow = Session(voice.folder / "flow.onnx", FLOW, threads)
+        self._encoder = Session(voice.folder / "encoder.onnx", ENCODER, threads, arena=True)
+        self._flow = Session(voice.folder / "flow.onnx", FLOW, threads, arena=True)
         self._decoder = decoder
 
     def encode(self, utterance: Utterance, duration_noise: F32) -> Encoded:
@@ -61,6 +63,7 @@ class Synthesizer:
         slots = utterance.slots
         characters = np.repeat(np.arange(len(slots.counts)), slots.counts)  # [T]
         outputs = self._encoder.run(
+            shrink=len(slots.ids) > _KEPT_SLOTS,
             phones=slots.ids,
             tones=slots.tones,
             languages=slots.languages,
@@ -76,7 +79,7 @@ class Synthesizer:
         """Expand the prior over `frames` [T], add `noise` [F, C] (scaled), run the flow: z [F, C]."""
         mean = _expand(encoded.mean, frames)
         z_prior = mean + noise * np.exp(_expand(encoded.log_std, frames))
-        return self._flow.run(z_prior=z_prior, speaker=speaker)[0]
+        return self._flow.run(shrink=len(z_prior) > _KEPT_FRAMES, z_prior=z_prior, speaker=speaker)[0]
 
     def decode(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
         """Samples of z [F, C] in pieces of `chunks` frames, which sum to F."""
