@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -181,6 +182,15 @@ def test_wrong_input_shapes_are_refused() -> None:
         decoder.decode(z, g[:3], threads=1)
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt even where the shell started the tests in the background, ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_ctrl_c_is_handled_between_slices() -> None:
     """A signal ends a long decoding soon, and the decoder works afterwards."""
     decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
