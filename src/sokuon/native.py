@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from sokuon.decoder_config import DecoderConfig
 from sokuon.errors import SokuonError, WeightError
 
 F32 = npt.NDArray[np.float32]
+Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
 
 ABI_VERSION = 1
 SLICE_FRAMES = 160  # per thread and call; between calls Python handles signals
@@ -59,7 +61,7 @@ _RUN_ARGUMENTS = (
     ctypes.c_int64,  # first frame
     ctypes.c_int64,  # frames
 )
-_SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
+_SIGNATURES: Signatures = {
     "sk_abi_version": (ctypes.c_int32, ()),
     "sk_isa": (ctypes.c_char_p, ()),
     "sk_isas": (ctypes.c_char_p, ()),
@@ -84,14 +86,14 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
 def available() -> tuple[bool, str]:
     """(usable, instruction set) or (False, why not). Loads the library on the first call; never raises."""
     try:
-        return True, str(_library().sk_isa().decode())
+        return True, str(library().sk_isa().decode())
     except (NativeError, OSError, AttributeError) as problem:
         return False, str(problem)
 
 
 def isas() -> tuple[str, ...]:
     """Instruction sets that this machine can run, best first."""
-    return tuple(_library().sk_isas().decode().split(","))
+    return tuple(library().sk_isas().decode().split(","))
 
 
 class NativeDecoder:
@@ -104,7 +106,7 @@ class NativeDecoder:
     def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32]) -> None:
         self.config = config
         self._handle: int | None = None
-        self._library = _library()
+        self._library = library()
         error = ctypes.create_string_buffer(256)
         arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
         table = (_Tensor * len(arrays))(*(_Tensor(n.encode(), a.ctypes.data, a.size) for n, a in arrays.items()))
@@ -212,15 +214,20 @@ def _library_file() -> Path:
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
-    """Load the library and declare its functions; a missing or foreign file is a NativeError."""
+def library() -> ctypes.CDLL:
+    """The loaded library, the decoder's functions declared; a missing or foreign file is a NativeError."""
     file = _library_file()
     if not file.exists():
         raise NativeError(f"{file} does not exist: this installation was built without a C++ compiler")
-    library = ctypes.CDLL(str(file))
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(library, name)
+    loaded = ctypes.CDLL(str(file))
+    declare(loaded, _SIGNATURES)
+    if loaded.sk_abi_version() != ABI_VERSION:
+        raise NativeError(f"{file} has interface version {loaded.sk_abi_version()}, expected {ABI_VERSION}")
+    return loaded
+
+
+def declare(loaded: ctypes.CDLL, signatures: Signatures) -> None:
+    """Give the library's functions their types; every module declares those that it calls. Repeating it is harmless."""
+    for name, (result, arguments) in signatures.items():
+        function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
-    if library.sk_abi_version() != ABI_VERSION:
-        raise NativeError(f"{file} has interface version {library.sk_abi_version()}, expected {ABI_VERSION}")
-    return library

@@ -33,4 +33,4 @@ def library(request: pytest.FixtureRequest) -> None:
     cache = request.config.cache
     assert cache is not None
     os.environ[native.LIBRARY_VARIABLE] = str(build(cache.mkdir("native-build")))
-    native._library.cache_clear()
+    native.library.cache_clear()
