@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 
 from sokuon.text.rules import JAPANESE, NUMBER, SOFT, Rule, alternatives, apply, rule
+from sokuon.text.symbols import CURRENCY_SIGNS, roman_value
 from sokuon.text.web import digit_by_digit
 
-_CURRENCIES = {
-    "$": "ドル",
+_CURRENCIES = CURRENCY_SIGNS | {
     "US$": "米ドル",
     "A$": "オーストラリアドル",
     "NT$": "台湾ドル",
     "HK$": "香港ドル",
-    "¥": "円",
-    "€": "ユーロ",
-    "£": "ポンド",
-    "₩": "ウォン",
-    "₿": "ビットコイン",
-    "₹": "ルピー",
-    "₽": "ルーブル",
-    "฿": "バーツ",
-    "¢": "セント",
     "USD": "ドル",
     "JPY": "円",
     "EUR": "ユーロ",
@@ -202,8 +193,6 @@ def _postal(match: re.Match[str]) -> str:
 
 
 def _roman(letters: str) -> str:
-    from sokuon.text.symbols import roman_value
-
     return str(roman_value(letters) or letters)
 
 
