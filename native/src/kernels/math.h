@@ -19,7 +19,6 @@ using Lanes = std::make_integer_sequence<int, W>;
 #define SK_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, ints{__VA_ARGS__})
 #endif
 
-SK_INLINE ints to_ints(vec x) { return __builtin_convertvector(x, ints); }
 // NaN in `a` stays: a damaged voice must be noticed.
 SK_INLINE vec smaller(vec a, vec b) { return b < a ? b : a; }
 SK_INLINE vec larger(vec a, vec b) { return b > a ? b : a; }
@@ -29,15 +28,15 @@ SK_INLINE vec with_sign_of(vec x, vec sign) { return (vec)(((ints)x & 0x7fffffff
 // e^x: x = n ln 2 + r with |r| <= ln 2 / 2. Below -87.3 the result is that of -87.3 (1e-38), above 88 that of 88.
 SK_INLINE vec exp(vec x) {
     x = larger(smaller(x, splat(88.0f)), splat(-87.3f));
-    const vec rounding = splat(12582912.0f);  // 1.5 * 2^23: adding it leaves a whole number
-    const vec n = (x * 1.44269504f + rounding) - rounding;
+    const vec rounding = splat(12582912.0f);  // 1.5 * 2^23: adding it leaves a whole number, in the lowest bits
+    const vec shifted = x * 1.44269504f + rounding, n = shifted - rounding;
     const vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     vec q = splat(0.00139504822f);
     q = q * r + 0.00836888794f;
     q = q * r + 0.04166620597f;
     q = q * r + 0.16666518152f;
     q = q * r + 0.5f;
-    const vec power = (vec)((to_ints(n) + 127) << 23);
+    const vec power = (vec)(((ints)shifted << 23) + 0x3f800000);
     return ((q * r) * r + r + 1.0f) * power;
 }
 
