@@ -8,30 +8,10 @@ namespace {
 
 constexpr int edge_taps = 7;  // of conv_pre and conv_post
 
-// Named tensors with checked sizes.
-class Tensors {
-  public:
-    Tensors(const sk_tensor* tensors, std::int64_t count) {
-        for (std::int64_t i = 0; i < count; ++i) by_name_[tensors[i].name] = tensors[i];
-    }
-    bool has(const std::string& name) const { return by_name_.count(name) > 0; }
-    const float* get(const std::string& name, std::int64_t size) const {
-        const auto found = by_name_.find(name);
-        if (found == by_name_.end()) throw Error("the decoder tensor " + name + " is missing");
-        if (found->second.size != size)
-            throw Error("the decoder tensor " + name + " has " + std::to_string(found->second.size) +
-                        " values, expected " + std::to_string(size));
-        return found->second.data;
-    }
-
-  private:
-    std::map<std::string, sk_tensor> by_name_;
-};
-
 struct Builder {
     const Shape& shape;
     const Kernels& kernels;
-    const Tensors tensors;
+    const NamedTensors tensors;
 
     PackedConv conv(const std::string& name, int outputs, int inputs, int taps, int dilation) const {
         const std::int64_t size = std::int64_t{outputs} * inputs * taps;
@@ -107,7 +87,7 @@ std::int64_t Model::weight_bytes() const {
 }
 
 Model build_model(const Shape& shape, const Kernels& kernels, const sk_tensor* tensors, std::int64_t count) {
-    const Builder build{shape, kernels, Tensors(tensors, count)};
+    const Builder build{shape, kernels, NamedTensors(tensors, count, "decoder")};
     Model model;
     model.shape = shape;
     model.kernels = &kernels;

@@ -3,15 +3,14 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "../include/sokuon_native.h"
 #include "kernels.h"
 #include "memory.h"
+#include "tensors.h"
 
 namespace sk {
 
@@ -28,10 +27,6 @@ struct Shape {
     int stages() const { return static_cast<int>(rates.size()); }
     int channels(int stage) const { return initial >> (stage + 1); }  // after stage; -1: conv_pre
     std::int64_t hop() const;
-};
-
-struct Error : std::runtime_error {
-    using std::runtime_error::runtime_error;
 };
 
 // Copies and checks a configuration; throws Error.
