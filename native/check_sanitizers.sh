@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the self-test with AddressSanitizer and UndefinedBehaviorSanitizer (default) or ThreadSanitizer and runs it.
+# Builds the tests in native/tests with AddressSanitizer and UndefinedBehaviorSanitizer (default) or ThreadSanitizer and runs them.
 #   native/check_sanitizers.sh [build folder] [address,undefined | thread]
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -8,5 +8,5 @@ kind=${2:-address,undefined}
 cmake -S "$here" -B "$build" -DSOKUON_NATIVE_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_CXX_FLAGS="-fsanitize=$kind -fno-omit-frame-pointer -fno-sanitize-recover=all" \
     -DCMAKE_SHARED_LINKER_FLAGS=-Wl,--undefined-version
-cmake --build "$build" --parallel --target selftest
-"$build/native/selftest"
+cmake --build "$build" --parallel
+for test in "$build"/native/*test; do "$test"; done

@@ -1,0 +1,72 @@
+// The crew: every part of every step runs once, whoever helps, also when several crews want the same helpers.
+#include <atomic>
+#include <cstdio>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "../src/crew.h"
+
+namespace {
+
+int failures = 0;
+
+void check(bool holds, const char* what) {
+    if (holds) return;
+    std::printf("FAILED: %s\n", what);
+    ++failures;
+}
+
+// Steps that depend on each other: each adds 1 to what the step before left.
+bool steps_add_up(int threads, int parts, int steps) {
+    std::vector<int> values(parts, 0);
+    std::atomic<bool> numbers_fit = true;
+    sk::with_crew(threads, [&](sk::Crew& crew) {
+        for (int step = 0; step < steps; ++step)
+            crew.parallel(parts, [&](std::int64_t i, int worker) {
+                if (worker < 0 || worker >= crew.size()) numbers_fit = false;
+                const int left = values[(i + step) % parts];  // written by another worker, perhaps, in the last step
+                if (left != step) numbers_fit = false;
+                values[(i + step) % parts] = left + 1;
+            });
+    });
+    for (int value : values)
+        if (value != steps) return false;
+    return numbers_fit;
+}
+
+bool rival_crews() {
+    std::atomic<bool> all = true;
+    std::vector<std::thread> callers;
+    for (int c = 0; c < 4; ++c)
+        callers.emplace_back([&, c] {
+            for (int round = 0; round < 20; ++round)
+                if (!steps_add_up(2 + c % 2, 1 + (c * 7 + round) % 13, 50)) all = false;
+        });
+    for (std::thread& caller : callers) caller.join();
+    return all;
+}
+
+bool throws() {
+    try {
+        sk::with_crew(2, [](sk::Crew& crew) {
+            crew.parallel(3, [](std::int64_t, int) {});
+            throw std::runtime_error("as wanted");
+        });
+    } catch (const std::runtime_error&) {
+        return steps_add_up(2, 5, 10);
+    }
+    return false;
+}
+
+}  // namespace
+
+int main() {
+    for (int threads : {0, 1, 2, 3, 8})
+        for (int parts : {1, 2, 3, 17, 256}) check(steps_add_up(threads, parts, 200), "steps in order");
+    sk::with_crew(2, [](sk::Crew& crew) { crew.parallel(0, [](std::int64_t, int) { check(false, "no parts"); }); });
+    check(rival_crews(), "crews of several callers at once");
+    check(throws(), "what a program throws reaches the caller");
+    std::printf(failures ? "%d failures\n" : "crew: all passed\n", failures);
+    return failures != 0;
+}
