@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from sokuon.errors import AudioError
+from sokuon.files import write_atomically
 from sokuon.tensors import F32
 
 # format → (libsndfile format, subtype)
@@ -148,41 +146,6 @@ class SoundWriter:
 def open_sound(file: BinaryIO, sample_rate: int, format: str) -> SoundWriter:
     """An encoder for `format` on `file`. Raises AudioError for a format or a rate it cannot hold."""
     return SoundWriter(file, sample_rate, format)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that no reader and no crash sees half of."""
-    with whole_file(path) as file:
-        file.write(data)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file that appears at `path` if the block ends well; whatever ends it early leaves nothing behind.
-
-    Not by `tempfile`, whose files are private: this one gets the permissions any new file gets. Its name is short
-    whatever that of `path` is, because names have a limit. Raises AudioError where no file can be.
-    """
-    path = Path(os.path.realpath(path))  # a link goes on being one
-    check_place(path)
-    temporary = path.with_name(f".sokuon-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def check_place(path: Path) -> None:
-    """Raise AudioError unless a file can appear at `path`; a device must not be replaced by a file."""
-    if not path.parent.is_dir():
-        raise AudioError(f"{path.parent} is not a folder; create it or choose another place for {path.name}.")
-    if path.is_dir():
-        raise AudioError(f"{path} is a folder; choose a file name.")
-    if path.exists() and not path.is_file():
-        raise AudioError(f"{path} is not an ordinary file; choose another name.")
 
 
 def _format(name: str, sample_rate: int) -> tuple[str, str]:

@@ -20,8 +20,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sokuon.audio import Audio, check_place, write_atomically
+from sokuon.audio import Audio
 from sokuon.errors import OptionError
+from sokuon.files import check_place, write_atomically
 from sokuon.machine import describe_machine, memory_mb
 from sokuon.threads import available_processors
 

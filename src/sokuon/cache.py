@@ -20,8 +20,8 @@ from pathlib import Path
 
 import platformdirs
 
-from sokuon.audio import write_atomically
 from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError
+from sokuon.files import write_atomically
 
 _CONVERTER = 1  # raise when converted folders of older versions must not be used any more
 _BLOCK_BYTES = 1 << 22

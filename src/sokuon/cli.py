@@ -170,7 +170,7 @@ def _format(output: Path, format: str | None) -> str:
 
 def _check_places(output: Path, subtitles: Path | None) -> None:
     """Say before the work what could only fail after it."""
-    from sokuon.audio import check_place
+    from sokuon.files import check_place
     from sokuon.writer import check_subtitles
 
     to_file = str(output) != "-" and not _is_device(output)
@@ -199,7 +199,7 @@ def _write(
     pieces: Iterable[Audio], rate: int, output: Path, kind: str, subtitles: Path | None, quiet: bool
 ) -> None:  # the options of one command: no value object would make them fewer
     from sokuon import writer
-    from sokuon.audio import write_atomically
+    from sokuon.files import write_atomically
 
     if str(output) == "-":
         writer.write_pipe(pieces, rate, sys.stdout.buffer, kind)

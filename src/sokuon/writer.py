@@ -11,8 +11,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sokuon.audio import Audio, SentenceTiming, open_sound, whole_file
+from sokuon.audio import Audio, SentenceTiming, open_sound
 from sokuon.errors import AudioError
+from sokuon.files import whole_file
 from sokuon.tensors import F32
 
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not known yet

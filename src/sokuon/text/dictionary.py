@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sokuon.audio import write_atomically
 from sokuon.errors import DictionaryError
+from sokuon.files import write_atomically
 from sokuon.text.files import locked
 from sokuon.text.kana import is_pronunciation, to_katakana
 from sokuon.text.morae import count_morae
