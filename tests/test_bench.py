@@ -29,7 +29,8 @@ def test_measures_every_text_and_stage(converted: Path) -> None:
         assert timing.audio_s > 0
         assert timing.speed == pytest.approx(timing.audio_s / timing.seconds)
         assert set(timing.stages) == set(STAGES)
-        assert all(seconds > 0 for seconds in timing.stages.values())
+        assert all(seconds > 0 for stage, seconds in timing.stages.items() if stage != "pauses")
+    assert [timing.stages["pauses"] > 0 for timing in result.timings] == [False, True, False, True]  # between sentences
     assert result.timings[0].audio_s < result.timings[-1].audio_s
     assert result.load_s > 0
     assert len(result.sample.samples) > 0

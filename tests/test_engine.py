@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -365,9 +366,17 @@ def test_growing_chunks_sum_to_the_frames() -> None:
 
 
 def test_profile_names_every_stage(engine: Engine) -> None:
-    spent = engine.profile(SHORT)
-    assert set(spent) == {"front_end", "bert", "encoder", "flow", "decoder"}
+    spent = engine.profile(f"{SHORT}{SHORT}")
+    assert list(spent) == ["front_end", "bert", "pauses", "encoder", "flow", "decoder"]
     assert all(seconds > 0 for seconds in spent.values())
+    assert engine.profile(SHORT)["pauses"] == 0
+
+
+def test_profile_accounts_for_the_time_of_speaking(engine: Engine) -> None:
+    begin = time.perf_counter()
+    spent = sum(engine.profile(SHORT).values())
+    passed = time.perf_counter() - begin
+    assert 0.5 * passed < spent < passed  # the rest is a few calls of Python, and a busy machine
 
 
 EXTREMES = st.fixed_dictionaries(

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sokuon.audio import Audio
+from sokuon.engine import STAGES
 from sokuon.errors import OptionError
 from sokuon.files import check_place, write_atomically
 from sokuon.machine import describe_machine, memory_mb
@@ -38,7 +39,6 @@ TEXTS = {
         "私は温かいお茶を飲みながら、時間を忘れて耳を傾けていました。"
     ),
 }
-STAGES = ("front_end", "bert", "encoder", "flow", "decoder")
 SAMPLE_TEXT = "medium"  # the one to listen to
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sokuon.audio import Audio
-from sokuon.bench import SAMPLE_TEXT, STAGES, TEXTS, Result
+from sokuon.bench import SAMPLE_TEXT, TEXTS, Result
+from sokuon.engine import STAGES
 from sokuon.tensors import F32
 
 U8 = npt.NDArray[np.uint8]
@@ -21,7 +22,7 @@ _WINDOW, _HOP = 2048, 512
 _TOP_HZ, _RANGE_DB = 12000, 80
 _HEIGHT = 220  # of a spectrogram, in pixels
 _DARK_TO_LIGHT = ((0, 0, 12), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
-_HUES = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3")
+_HUES = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")  # one for each stage
 _BAR, _GAP, _LEFT, _WIDTH = 16, 4, 240, 860  # of a plot, in pixels
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ddd}

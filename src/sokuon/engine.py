@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,7 +20,8 @@ from sokuon.tensors import F32
 from sokuon.text import FrontEnd, Phonemes, Sentence, with_given
 from sokuon.voice import Voice
 
-_T = TypeVar("_T")
+STAGES = ("front_end", "bert", "pauses", "encoder", "flow", "decoder")
+Lap = Callable[[str], None]  # called with the name of a stage when it ends
 
 
 @dataclass(frozen=True)
@@ -79,37 +79,31 @@ class Engine:
         return self._pieces(text, options, growing_chunks)
 
     def profile(self, text: str, options: SynthesisOptions | None = None) -> dict[str, float]:
-        """Seconds spent in each stage (front_end, bert, encoder, flow, decoder) for `text`, without pauses."""
-        options = options or SynthesisOptions()
-        cast, spent = self._choose(options), dict.fromkeys(("front_end", "bert", "encoder", "flow", "decoder"), 0.0)
-        clock = _Clock(spent)
-        for sentence in clock.each("front_end", self._sentences(text, options)):
-            line = clock.call("bert", self._read, cast, sentence, options)
-            noise = Noise(options.seed or 0, line.phonemes)
-            encoded = clock.call(
-                "encoder", cast.synthesizer.encode, line.utterance, _duration_noise(line, noise, options)
-            )
-            frames = durations(encoded, options)
-            drawn = _frame_noise(frames, encoded.mean.shape[1], noise, options)
-            speaker = line.utterance.speaker
-            z = clock.call("flow", cast.synthesizer.latent, encoded, frames, drawn, speaker)
-            for _ in clock.each("decoder", cast.synthesizer.decode(z, speaker, whole(len(z)))):
-                pass
-        return spent
+        """Seconds that speaking `text` spends in each of STAGES: together all of it but the joining of the pieces."""
+        laps = _Laps()
+        for _ in self._pieces(text, options or SynthesisOptions(), whole, laps):
+            pass
+        return laps.spent
 
-    def _pieces(self, text: str, options: SynthesisOptions, chunks: Chunking) -> Iterator[Audio]:
+    def _pieces(
+        self, text: str, options: SynthesisOptions, chunks: Chunking, lap: Lap = lambda _: None
+    ) -> Iterator[Audio]:
         cast = self._choose(options)
         options = replace(options, seed=fresh_seed()) if options.seed is None else options
         before: Line | None = None
         tail = np.zeros(0, np.float32)
         for sentence in self._sentences(text, options):
+            lap("front_end")
             line = self._read(cast, sentence, options)
+            lap("bert")
             if before is not None:
                 gap = _gap(cast, before, line, tail, options)
                 if len(gap.samples):
                     yield gap
+                lap("pauses")
             before, heard = line, []
-            for piece in _spoken(cast, line, options, chunks):
+            for piece in _spoken(cast, line, options, chunks, lap):
+                lap("decoder")
                 heard.append(piece.samples)
                 yield piece
             tail = np.concatenate(heard) if heard else tail
@@ -144,13 +138,15 @@ class Engine:
         return cast
 
 
-def _spoken(cast: Cast, line: Line, options: SynthesisOptions, chunks: Chunking) -> Iterator[Audio]:
+def _spoken(cast: Cast, line: Line, options: SynthesisOptions, chunks: Chunking, lap: Lap) -> Iterator[Audio]:
     """One sentence in pieces."""
     noise = Noise(options.seed or 0, line.phonemes)
     speaker, synthesizer = line.utterance.speaker, cast.synthesizer
     encoded = synthesizer.encode(line.utterance, _duration_noise(line, noise, options))
+    lap("encoder")
     frames = durations(encoded, options)
     z = synthesizer.latent(encoded, frames, _frame_noise(frames, encoded.mean.shape[1], noise, options), speaker)
+    lap("flow")
     pieces = synthesizer.decode(z, speaker, chunks(len(z)))
     if options.reshapes_pitch:  # WORLD needs the whole sentence
         sound = np.concatenate(list(pieces))
@@ -194,26 +190,14 @@ def _frame_noise(frames: I64, channels: int, noise: Noise, options: SynthesisOpt
     return noise.draw(max(1, int(frames.sum())), channels, options.noise)
 
 
-class _Clock:
-    """Adds the time of calls and of iterator steps to named stages."""
+class _Laps:
+    """Adds the time since the last call to the stage that is named."""
 
-    def __init__(self, spent: dict[str, float]) -> None:
-        self._spent = spent
+    def __init__(self) -> None:
+        self.spent = dict.fromkeys(STAGES, 0.0)
+        self._last = time.perf_counter()
 
-    def call(self, stage: str, function: Callable[..., _T], *args: object) -> _T:
-        begin = time.perf_counter()
-        result = function(*args)
-        self._spent[stage] += time.perf_counter() - begin
-        return result
-
-    def each(self, stage: str, items: Iterable[_T]) -> Iterator[_T]:
-        iterator = iter(items)
-        while True:
-            begin = time.perf_counter()
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            finally:
-                self._spent[stage] += time.perf_counter() - begin
-            yield item
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.spent[stage] += now - self._last
+        self._last = now
