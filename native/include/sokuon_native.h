@@ -73,6 +73,80 @@ SK_API int32_t sk_decoder_run(const sk_decoder* decoder, const float* z, int64_t
 SK_API int32_t sk_decoder_profile(const sk_decoder* decoder, const float* z, int64_t frames, const float* g,
                                   int64_t first, int64_t count, float* out, double* seconds);
 
+/* ---- The flow: prior sample -> latent frames, through couplings of transformer stacks, in FP32. ---- */
+
+/* How weights stay in memory. */
+#define SK_STORAGE_FLOAT32 0
+#define SK_STORAGE_INT16 1 /* 16-bit codes with a scale per output */
+
+typedef struct sk_flow sk_flow;
+
+/* Sizes; couplings and layers are counted from the tensors' names. */
+typedef struct sk_flow_config {
+    int32_t channels; /* of a latent frame */
+    int32_t filters;
+    int32_t kernel;
+    int32_t heads;
+    int32_t speaker; /* width of the speaker vector */
+} sk_flow_config;
+
+/* Packs the tensors of a converted voice's flow.weights. Returns NULL and a sentence in `error` when one is missing or
+ * mis-shaped; the sentence begins with "unsupported" for couplings of another kind (WaveNet). */
+SK_API sk_flow* sk_flow_create(const sk_flow_config* config, const sk_tensor* tensors, int64_t count, int32_t storage,
+                               const char* isa, char* error, int64_t error_size);
+SK_API void sk_flow_destroy(sk_flow* flow);
+
+/* Bytes of packed weights. */
+SK_API int64_t sk_flow_weight_bytes(const sk_flow* flow);
+
+/* z_prior [frames][channels] -> z [frames][channels], which may be the same memory. speaker [speaker]. Returns 0, or -1
+ * when memory ran out. */
+SK_API int32_t sk_flow_run(const sk_flow* flow, const float* z_prior, int64_t frames, const float* speaker,
+                           int32_t threads, float* z);
+
+/* ---- The text encoder and the duration predictors: FP32 ---- */
+
+typedef struct sk_encoder sk_encoder;
+
+typedef struct sk_encoder_shape {
+    int32_t channels;
+    int32_t bert;    /* width of a BERT row */
+    int32_t style;   /* width of the style vector */
+    int32_t speaker; /* width of the speaker vector */
+} sk_encoder_shape;
+
+typedef struct sk_encoder_input {
+    int64_t slots;                    /* T, at least 1 */
+    int64_t characters;               /* S, at least 1 */
+    const int64_t* phones;            /* [T] */
+    const int64_t* tones;             /* [T] */
+    const int64_t* languages;         /* [T] */
+    const int64_t* character_of_slot; /* [T], row of `bert` that belongs to each slot */
+    const float* bert;                /* [S][bert] */
+    const float* style;               /* [style] */
+    const float* speaker;             /* [speaker] */
+    const float* duration_noise;      /* [2][T], scaled */
+} sk_encoder_input;
+
+typedef struct sk_encoder_output {
+    float* mean;                 /* [T][channels] */
+    float* log_std;              /* [T][channels] */
+    float* log_duration;         /* [T], deterministic predictor, log frames */
+    float* log_duration_sampled; /* [T], stochastic predictor, log frames */
+} sk_encoder_output;
+
+/* Packs the tensors of a converted voice's encoder.weights, whose sizes tell the shape. NULL as for the decoder. */
+SK_API sk_encoder* sk_encoder_create(const sk_tensor* tensors, int64_t count, const char* isa, char* error,
+                                     int64_t error_size);
+SK_API void sk_encoder_destroy(sk_encoder* encoder);
+SK_API sk_encoder_shape sk_encoder_shape_of(const sk_encoder* encoder);
+SK_API int64_t sk_encoder_weight_bytes(const sk_encoder* encoder);
+
+/* Returns 0, or -1 and a sentence in `error` when an id is in no table or memory ran out. The result does not depend on
+ * the number of threads. */
+SK_API int32_t sk_encoder_run(const sk_encoder* encoder, const sk_encoder_input* input, int32_t threads,
+                              const sk_encoder_output* output, char* error, int64_t error_size);
+
 #ifdef __cplusplus
 }
 #endif
