@@ -14,8 +14,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from sokuon.bench import STAGES, TEXTS, Setup, bench, measure, plan
+from sokuon.bench import TEXTS, Setup, measure, plan
 from sokuon.bench_page import png, spectrogram
+from sokuon.cli_bench import bench
+from sokuon.engine import STAGES
 from sokuon.errors import OptionError, VoiceNotFoundError
 from sokuon.machine import describe_machine, memory_mb
 

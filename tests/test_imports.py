@@ -8,14 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONVERSION_ONLY = ("onnx", "safetensors", "torch", "transformers")
-HEAVY = (*CONVERSION_ONLY, "kanalizer", "pyopenjtalk", "pyworld", "rich", "soundfile", "sudachipy", "typer")
+HEAVY = (
+    *CONVERSION_ONLY, "kanalizer", "onnxruntime", "pyopenjtalk", "pyworld", "rich", "soundfile", "sudachipy", "typer"
+)  # fmt: skip
 
 LOOK = """
 import json, logging, os, sys, threading, warnings
-import numpy, onnxruntime  # what these do is not ours
+import numpy  # what this does is not ours
 before = dict(os.environ), os.getcwd(), list(warnings.filters), os.listdir()
 import sokuon
+sokuon.load, sokuon.Engine, sokuon.UserDictionary  # imported when they are first named
 after = dict(os.environ), os.getcwd(), list(warnings.filters), os.listdir()
 print(json.dumps({
     "modules": sorted({name.partition(".")[0] for name in sys.modules}),
@@ -25,6 +30,18 @@ print(json.dumps({
     "level": logging.getLogger("sokuon").level,
     "unchanged": [a == b for a, b in zip(before, after)],
 }))
+"""
+
+COMMAND = """
+import json, sys
+from sokuon.cli import main
+
+sys.argv = ["sokuon", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 SPEAK = """
@@ -65,6 +82,17 @@ def test_import_has_no_side_effects_and_loads_little(tmp_path: Path) -> None:
     assert (seen["handlers"], seen["level"]) == (0, 0)
     assert all(seen["unchanged"])
     assert not list(tmp_path.iterdir())
+
+
+def test_import_alone_does_not_even_load_numpy(tmp_path: Path) -> None:
+    code = "import json, sys, sokuon; print(json.dumps(sorted(sys.modules)))"
+    assert {"numpy", "sokuon.engine"}.isdisjoint(json.loads(python(code, cwd=tmp_path)))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["say", "--help"], ["bench", "--help"], ["dict", "list"]])
+def test_commands_that_do_not_speak_load_little(tmp_path: Path, arguments: list[str]) -> None:
+    loaded = json.loads(python(COMMAND, *arguments, cwd=tmp_path).splitlines()[-1])
+    assert {*HEAVY, "numpy"}.difference({"rich", "typer"}).isdisjoint(loaded)
 
 
 def test_a_converted_voice_speaks_without_what_only_conversion_needs(converted: Path, tmp_path: Path) -> None:

@@ -6,12 +6,19 @@ engine = sokuon.load("path/to/voice", bert="path/to/bert", threads=2)
 engine.speak("こんにちは。", speed=1.1).save("hello.wav")
 """
 
-from sokuon.audio import Audio, PhonemeTiming, SentenceTiming
-from sokuon.engine import Engine
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sokuon.errors import SokuonError
-from sokuon.loading import add_voice, load
-from sokuon.options import SynthesisOptions
-from sokuon.text.dictionary import UserDictionary
+from sokuon.lazily import exports
+
+if TYPE_CHECKING:
+    from sokuon.audio import Audio, PhonemeTiming, SentenceTiming
+    from sokuon.engine import Engine
+    from sokuon.loading import add_voice, load
+    from sokuon.options import SynthesisOptions
+    from sokuon.text.dictionary import UserDictionary
 
 __version__ = "0.1.0"
 
@@ -26,3 +33,17 @@ __all__ = [
     "add_voice",
     "load",
 ]
+
+__getattr__ = exports(  # the command line's help, errors and dictionary need none of the engine
+    __name__,
+    {
+        "Audio": "audio",
+        "Engine": "engine",
+        "PhonemeTiming": "audio",
+        "SentenceTiming": "audio",
+        "SynthesisOptions": "options",
+        "UserDictionary": "text.dictionary",
+        "add_voice": "loading",
+        "load": "loading",
+    },
+)

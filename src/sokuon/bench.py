@@ -14,16 +14,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from sokuon.audio import Audio
 from sokuon.engine import STAGES
 from sokuon.errors import OptionError
-from sokuon.files import check_place, write_atomically
+from sokuon.files import write_atomically
 from sokuon.machine import describe_machine, memory_mb
 from sokuon.threads import available_processors
 
@@ -86,23 +85,8 @@ class Result:
     sample: Audio
 
 
-def bench(
-    voice: Annotated[Path | None, typer.Option("--voice", "-v", help="Voice folder; else the built-in voice.")] = None,
-    bert: Annotated[list[Path] | None, typer.Option(help="BERT folder; several are compared.")] = None,
-    precision: Annotated[
-        list[str] | None, typer.Option(help="For a BERT to be converted: fp32, q8 or q4; several are compared.")
-    ] = None,
-    threads: Annotated[list[int] | None, typer.Option(help="Thread counts; else 1 and all there are.")] = None,
-    decoder: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
-    repeats: Annotated[int, typer.Option(min=1, help="How often each text is spoken; the median counts.")] = 3,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots, spectrograms and players here.")] = None,
-) -> None:
-    """Measure speed, stages, loading and memory on this machine."""
-    for place in (json_file, html):
-        if place is not None:
-            check_place(place)
-    setups = plan(Setup("", voice, None, "q8", decoder, 1), bert or [], precision or ["q8"], threads or [])
+def run(setups: Sequence[Setup], repeats: int, json_file: Path | None, html: Path | None) -> None:
+    """Measure, show the figures, and write them where asked."""
     machine = describe_machine()
     console = Console(stderr=True)
     results = []

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from sokuon.errors import AudioError, OptionError, SokuonError, TextError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from sokuon.audio import Audio
 
 app = typer.Typer(help="速音: Japanese text-to-speech on ordinary CPUs.", no_args_is_help=True, add_completion=False)
-_console = Console(stderr=True)
 _PIPE_COLUMNS = 1000  # no terminal, no reason to break lines
 _LONG_CHARACTERS = 200  # above this a progress bar is shown
 
@@ -90,14 +89,16 @@ def convert(
     from sokuon.loading import check_precision
 
     if (source / "style_vectors.npy").is_file():
-        with _console.status("encoder") as status:
+        from rich.console import Console
+
+        with Console(stderr=True).status("encoder") as status:
             convert_voice(source, target, lambda stage: status.update(stage))
     else:
         check_precision(precision)
         with _bar() as bar:
             task = bar.add_task("BERT", total=1.0)
             convert_bert(source, target, Precision(precision), lambda share: bar.update(task, completed=share))
-    _console.print(f"{target} is ready.", markup=False, highlight=False)
+    typer.echo(f"{target} is ready.", err=True)
 
 
 @app.command()
@@ -107,6 +108,8 @@ def voices(
     ] = None,
 ) -> None:
     """Show what a folder holds: speakers, styles, size, licence."""
+    from rich.console import Console
+
     from sokuon.listing import voice_table
 
     Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(voice_table(folder))
@@ -118,7 +121,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except (SokuonError, OSError) as error:  # OSError: no permission, no space
-        _console.print(f"[red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
+        typer.echo(f"error: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -126,7 +129,7 @@ def main() -> None:
 
 def _mount() -> None:
     """Commands that live beside their subject."""
-    from sokuon.bench import bench
+    from sokuon.cli_bench import bench
     from sokuon.text.cli import dict_app, phonemes
 
     app.command()(bench)
@@ -212,12 +215,12 @@ def _write(
     if subtitles is not None:
         write_atomically(subtitles, writer.subtitles(sentences, subtitles.suffix.lstrip(".")).encode())
     if not quiet:
-        _console.print(f"{output}: {seconds:.1f} s", markup=False, highlight=False)
+        typer.echo(f"{output}: {seconds:.1f} s", err=True)
 
 
 def _watched(pieces: Iterable[Audio], characters: int, quiet: bool) -> Iterator[Audio]:
     """Pass pieces on, with a progress bar on standard error for long texts."""
-    if quiet or characters < _LONG_CHARACTERS or not _console.is_terminal:
+    if quiet or characters < _LONG_CHARACTERS or not sys.stderr.isatty():
         yield from pieces
         return
     with _bar() as bar:
@@ -228,9 +231,9 @@ def _watched(pieces: Iterable[Audio], characters: int, quiet: bool) -> Iterator[
 
 
 def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    hidden = not _console.is_terminal
-    return Progress(*columns, TimeRemainingColumn(), console=_console, transient=True, disable=hidden)
-
-
-_escape: Callable[[str], str] = lambda text: text.replace("[", r"\[")  # noqa: E731 - rich markup in file names
+    console = Console(stderr=True)
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)

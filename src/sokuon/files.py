@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     path = Path(os.path.realpath(path))  # a link goes on being one
     check_place(path)
-    temporary = path.with_name(f".sokuon-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".sokuon-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:
             yield file

@@ -11,6 +11,7 @@ from sokuon.cache import cached
 from sokuon.decoders import DecoderChoice, open_decoder
 from sokuon.engine import Cast, Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
+from sokuon.sources import find_bert_weights, find_weights
 from sokuon.synthesizer import Synthesizer
 from sokuon.text import FrontEnd
 from sokuon.text.dictionary import UserDictionary
@@ -84,10 +85,8 @@ def converted_voice(folder: Path) -> Path:
         raise VoiceNotFoundError(f"{folder} is not a folder; give the folder of a voice.")
     if (folder / MANIFEST).is_file():
         return folder
-    from sokuon.convert.package import convert_voice, find_weights  # brings onnx: only when there is work for it
-
     files = [find_weights(folder), folder / "config.json", folder / "style_vectors.npy"]
-    return cached("voices", files, convert_voice)
+    return cached("voices", files, _convert_voice)
 
 
 def converted_bert(folder: Path, precision: str) -> Path:
@@ -96,12 +95,22 @@ def converted_bert(folder: Path, precision: str) -> Path:
         raise VoiceNotFoundError(f"{folder} is not a folder; give the folder of a BERT.")
     if (folder / BERT_MANIFEST).is_file():
         return folder
-    from sokuon.convert.deberta import convert_bert, open_weights
+    check_precision(precision)
+    files = [find_bert_weights(folder), folder / "config.json", folder / "vocab.txt"]
+    return cached("berts", files, lambda source, target: _convert_bert(source, target, precision), precision)
+
+
+def _convert_voice(source: Path, target: Path) -> None:
+    from sokuon.convert.package import convert_voice  # brings onnx: only when there is work for it
+
+    convert_voice(source, target)
+
+
+def _convert_bert(source: Path, target: Path, precision: str) -> None:
+    from sokuon.convert.deberta import convert_bert
     from sokuon.convert.quantize import Precision
 
-    check_precision(precision)
-    files = [open_weights(folder)[0], folder / "config.json", folder / "vocab.txt"]
-    return cached("berts", files, lambda source, target: convert_bert(source, target, Precision(precision)), precision)
+    convert_bert(source, target, Precision(precision))
 
 
 def check_precision(name: str) -> None:

@@ -15,9 +15,10 @@ from safetensors.numpy import save_file
 from tiny_voice import TinyVoice, make_tiny_voice, tensor_shapes
 
 from sokuon.contracts import DECODER, ENCODER, FLOW, Contract
-from sokuon.convert.package import convert_voice, find_weights, read_licence
+from sokuon.convert.package import convert_voice, read_licence
 from sokuon.convert.weights import fold_weight_norm
 from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError, WeightError
+from sokuon.sources import find_weights
 from sokuon.tensors import TensorFile, widen_bfloat16
 from sokuon.voice import Voice
 

@@ -21,9 +21,10 @@ import pytest
 from cases import CASES, Case
 
 from sokuon import native
-from sokuon.convert.package import convert_voice, find_weights
+from sokuon.convert.package import convert_voice
 from sokuon.decoders import NativeDecoder, OnnxDecoder
 from sokuon.options import SynthesisOptions
+from sokuon.sources import find_weights
 from sokuon.synthesizer import Encoded, Synthesizer, Utterance, durations, growing_chunks
 from sokuon.tensors import TensorFile, to_float32
 from sokuon.text import Slots

@@ -10,6 +10,7 @@ from sokuon.convert.config import SourceConfig, read_config
 from sokuon.convert.synthesizer import Progress, write_graphs
 from sokuon.errors import VoiceError, VoiceNotFoundError, WeightError
 from sokuon.folders import replacing_folder
+from sokuon.sources import find_weights
 from sokuon.tensors import F32, TensorFile
 from sokuon.voice import MANIFEST, Manifest, check_style_vectors
 
@@ -38,14 +39,6 @@ def convert_voice(source: Path, target: Path, progress: Progress | None = None) 
 
 def _silent(stage: str) -> None:
     """Nobody watches."""
-
-
-def find_weights(source: Path) -> Path:
-    """The newest `*.safetensors` that is not hidden (spec voice-files section 1)."""
-    found = [path for path in source.glob("*.safetensors") if not path.name.startswith(".")]
-    if not found:
-        raise VoiceNotFoundError(f"{source} holds no .safetensors file; put the voice's weights there.")
-    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def _style_vectors(path: Path, config: SourceConfig) -> F32:

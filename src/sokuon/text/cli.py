@@ -6,15 +6,16 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import platformdirs
 import typer
 
 from sokuon.text.dictionary import DEFAULT_PRIORITY, WORD_TYPES, DictionaryWord, UserDictionary
-from sokuon.text.frontend import FrontEnd, Sentence
 from sokuon.text.morae import is_punctuation
-from sokuon.text.words import Word
+
+if TYPE_CHECKING:
+    from sokuon.text.frontend import Sentence
+    from sokuon.text.words import Word
 
 dict_app = typer.Typer(help="The user dictionary: words whose reading and accent you decide.", no_args_is_help=True)
 
@@ -28,7 +29,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 def dictionary_path() -> Path:
     """`$SOKUON_DICTIONARY`, or dictionary.json in the user's data folder."""
     named = os.environ.get("SOKUON_DICTIONARY")
-    return Path(named) if named else platformdirs.user_data_path("sokuon") / "dictionary.json"
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_data_path("sokuon") / "dictionary.json"
 
 
 def open_dictionary(path: Path | None) -> UserDictionary:
@@ -89,6 +94,8 @@ def phonemes(
     dictionary: FileOption = None,
 ) -> None:
     """Show how a text will be read: words, readings, accents and phonemes."""
+    from sokuon.text.frontend import FrontEnd
+
     sentences = FrontEnd(open_dictionary(dictionary)).sentences(text)
     if as_json:
         typer.echo(json.dumps([as_record(sentence) for sentence in sentences], ensure_ascii=False))

@@ -14,14 +14,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sokuon.errors import DictionaryError
 from sokuon.files import write_atomically
 from sokuon.text.files import locked
 from sokuon.text.kana import is_pronunciation, to_katakana
 from sokuon.text.morae import count_morae
-from sokuon.text.words import Forced
+
+if TYPE_CHECKING:
+    from sokuon.text.words import Forced
 
 DEFAULT_PRIORITY = 8
 _PLAIN = re.compile(r"[ぁ-ゖァ-ヺー一-鿿㐀-䶿々〇]+")
@@ -170,6 +172,8 @@ class UserDictionary:
 
     def given(self) -> dict[str, Forced]:
         """Words to be replaced before any rule, in each width they may be written in."""
+        from sokuon.text.words import Forced
+
         words: dict[str, Forced] = {}
         for word in self.words():
             if not word.is_plain:

@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 SOFT = "\ue001"
 """A short break that is dropped beside punctuation (a private-use character, gone after normalisation)."""
 
 Replacement = str | Callable[[re.Match[str]], str]
-Rule = tuple[re.Pattern[str], Replacement]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pattern and what it becomes. It is compiled when it is first applied: importing the tables costs nothing."""
+
+    pattern: str
+    replacement: Replacement
+    flags: int = 0
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The pattern, compiled."""
+        return re.compile(self.pattern, self.flags)
 
 
 def rule(pattern: str, replacement: Replacement, flags: int = 0) -> Rule:
     """One rule; `replacement` is a template (\\1) or a function of the match."""
-    return re.compile(pattern, flags), replacement
+    return Rule(pattern, replacement, flags)
 
 
 def apply(rules: Iterable[Rule], text: str) -> str:
     """Apply the rules in order, each over the whole text."""
-    for pattern, replacement in rules:
-        text = pattern.sub(replacement, text)
+    for each in rules:
+        text = each.regex.sub(each.replacement, text)
     return text
 
 
