@@ -1,4 +1,4 @@
-"""The only import of the OpenJTalk binding (pyopenjtalk-plus): one analysis per sentence.
+"""OpenJTalk (by its binding pyopenjtalk-plus, see `binding.py`): one analysis per sentence.
 
 OpenJTalk keeps its buffers in the instance, so each instance is used under its own lock; a user dictionary belongs to
 an instance, not to the process. The dictionary is opened at the first analysis. The binding's Sudachi correction stays
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sokuon.errors import DictionaryError
+from sokuon.text.binding import load_binding
 from sokuon.text.morae import count_morae
 from sokuon.text.tables import MORAE
 from sokuon.text.words import FORCED, Analysis, Forced, Node
@@ -70,7 +71,7 @@ class Analyzer:
         return "".join(feature["pron"] for feature in features).replace("’", "") if known else None
 
     def _features(self, text: str, forced: Sequence[Forced]) -> Any:
-        import pyopenjtalk
+        pyopenjtalk = load_binding()
         from pyopenjtalk._mapping import mark_user_dictionary_reading_protection
         from pyopenjtalk.utils import normalize_unknown_itaiji
 
@@ -91,7 +92,7 @@ class Analyzer:
 
 
 def _open(user_words: str) -> Any:
-    import pyopenjtalk
+    pyopenjtalk = load_binding()
     from pyopenjtalk.openjtalk import OpenJTalk
 
     if not user_words:
@@ -107,8 +108,7 @@ def _open(user_words: str) -> Any:
 
 
 def _compile(user_words: str, target: Path) -> None:
-    import pyopenjtalk
-
+    pyopenjtalk = load_binding()
     source = target.with_suffix(".csv")
     source.write_text(user_words, encoding="utf-8")
     try:

@@ -1,0 +1,62 @@
+"""What the binding leaves unloaded is loaded when it is needed, and reads the same. Each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+TEXTS = [
+    "今日はいい天気ですね。",
+    "何が何でも、何とかなる。何ですか。何時？",
+    "龘と鱻と㐂。",
+    "{担々麺|タンタンメン}は何色？",
+]
+READ = """
+import json, sys
+from sokuon.text import FrontEnd
+
+front_end = FrontEnd()
+seen = {}
+for text in json.loads(sys.argv[1]):
+    read = [sentence.phonemes.symbols + sentence.phonemes.tones for sentence in front_end.sentences(text)]
+    seen[text] = read, sorted({"onnxruntime", "pydantic"} & set(sys.modules))
+import pyopenjtalk
+from pyopenjtalk._unihan_readings_map import UNIHAN_READINGS
+from pyopenjtalk.tsqyomi import *
+public = pyopenjtalk.tsqyomi.TsqyomiModel.__name__, TsqyomiModel.__name__, len({**UNIHAN_READINGS}) > 9999
+print(json.dumps([seen, public, hasattr(pyopenjtalk.tsqyomi, "nothing")]))
+"""
+
+
+def run(code: str) -> Any:
+    done = subprocess.run([sys.executable, "-c", code, json.dumps(TEXTS)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_heavy_parts_are_loaded_late_and_change_nothing() -> None:
+    late, early = run(READ), run(f"import pyopenjtalk\n{READ}")
+    assert [late[0][text][0] for text in TEXTS] == [early[0][text][0] for text in TEXTS]
+    assert late[0][TEXTS[0]][1] == []  # an ordinary sentence needs neither
+    assert "onnxruntime" in late[0][TEXTS[1]][1]  # it reads 何
+    assert late[1:] == early[1:] == [["TsqyomiModel", "TsqyomiModel", True], False]
+
+
+MANY = """
+import sys, threading
+from sokuon.text import FrontEnd
+
+front_end = FrontEnd()
+said = []
+def read(): said.append(front_end.phonemize("何が何でも何と鱻。").symbols)
+threads = [threading.Thread(target=lambda: (FrontEnd().phonemize("何が何でも何と鱻。"), read())) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(said) * (len(set(said)) == 1))
+"""
+
+
+def test_threads_may_all_be_the_first() -> None:
+    assert run(MANY) == 8
