@@ -84,11 +84,13 @@ class Voice:
 
 
 def check_style_vectors(vectors: F32, styles: Mapping[str, int], path: Path) -> None:
-    """Raise VoiceError unless `vectors` is [n, 256] with a row for each style."""
+    """Raise VoiceError unless `vectors` is [n, 256] of finite numbers with a row for each style."""
     if vectors.ndim != 2 or vectors.shape[1] != STYLE_WIDTH:
         raise VoiceError(f"{path} has shape {list(vectors.shape)}; style vectors are [styles, {STYLE_WIDTH}].")
     if max(styles.values()) >= len(vectors):
         raise VoiceError(f"{path} has {len(vectors)} rows, fewer than the styles of its voice need.")
+    if not np.isfinite(vectors).all():
+        raise VoiceError(f"{path} holds NaN or infinity; take the file its author published.")
 
 
 def _row(table: Mapping[str, int], name: str, kind: str, voice: str) -> int:

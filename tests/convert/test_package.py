@@ -83,6 +83,19 @@ def expected_ports(contract: Contract, kind: str) -> list[tuple[str, int, tuple[
     return [(port.name, PLAIN[port.dtype], port.shape) for port in getattr(contract, kind)]
 
 
+@pytest.mark.parametrize(
+    "name", ["emb_g.weight", "dec.ups.0.weight_v", "enc_p.emb.weight", "flow.flows.0.post.bias", "sdp.pre.weight"]
+)
+def test_voice_with_a_damaged_tensor_is_refused(source: Path, tmp_path: Path, name: str) -> None:
+    def change(tensors: Tensors) -> None:
+        tensors[name].flat[-1] = np.nan
+
+    rewrite(source, change)
+    with pytest.raises(WeightError, match=rf"model\.safetensors: tensor {name} holds NaN or infinity; .*download it"):
+        convert_voice(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_folder_says_what_the_voice_is(made: tuple[TinyVoice, Path]) -> None:
     shape, folder = made
     voice = Voice.open(folder / "voice")

@@ -65,6 +65,30 @@ def test_missing_tensor_is_named() -> None:
         checkpoint(up__weight_v=V).take_normed("up", V.shape)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_tensor_that_is_not_finite_is_named(value: float, dtype: type) -> None:
+    damaged = np.ones((2, 3), dtype)
+    damaged[1, 2] = value
+    with pytest.raises(
+        WeightError, match=r"voice\.safetensors: tensor a\.b holds NaN or infinity; .* download it again"
+    ):
+        checkpoint(a__b=damaged).take("a.b", (2, 3))
+    with pytest.raises(WeightError, match=r"tensor up\.weight_v holds NaN"):
+        checkpoint(up__weight_g=np.ones((2, 1)), up__weight_v=damaged).take_normed("up", (2, 3))
+
+
+def test_direction_of_no_length_is_named() -> None:
+    direction = np.ones((2, 3), np.float32)
+    direction[1] = 0
+    with pytest.raises(WeightError, match=r"tensor up\.weight_v by its norm holds NaN"):
+        checkpoint(up__weight_g=np.ones((2, 1)), up__weight_v=direction).take_normed("up", (2, 3))
+
+
+def test_tensor_of_no_values_is_finite() -> None:
+    assert checkpoint(a=np.zeros((0, 3))).take("a", (None, 3)).shape == (0, 3)
+
+
 def test_tensor_taken_twice_is_named() -> None:
     tensors = checkpoint(a=V)
     tensors.take("a", V.shape)

@@ -21,7 +21,8 @@ _NORM_SPELLINGS = (("weight_g", "weight_v"), ("parametrizations.weight.original0
 class Checkpoint:
     """Tensors by name under a prefix, widened to float32 as they are taken.
 
-    Raises WeightError naming the tensor that is missing, taken twice, misshaped, or (from `finish`) left over.
+    Raises WeightError naming the tensor that is missing, taken twice, misshaped, not finite, or (from `finish`) left
+    over.
     """
 
     def __init__(self, tensors: Mapping[str, npt.NDArray[Any]], path: Path) -> None:
@@ -51,7 +52,7 @@ class Checkpoint:
         if name not in self._left:
             raise WeightError(f"{self._path}: tensor {name} is used twice.")
         self._left.remove(name)
-        return to_float32(self._tensors[name])
+        return self._finite(name, to_float32(self._tensors[name]))
 
     def take_normed(self, name: str, shape: Shape) -> F32:
         """`<name>.weight` with weight norm folded, in either spelling, or plain (spec model-synthesizer 8.1)."""
@@ -59,7 +60,7 @@ class Checkpoint:
             if f"{name}.{direction_name}" in self:
                 direction = self.take(f"{name}.{direction_name}", shape)
                 gain = self.take(f"{name}.{gain_name}", (direction.shape[0],) + (1,) * (direction.ndim - 1))
-                return fold_weight_norm(gain, direction)
+                return self._finite(f"{name}.{direction_name} by its norm", fold_weight_norm(gain, direction))
         return self.take(f"{name}.weight", shape)
 
     def normed_shape(self, name: str) -> tuple[int, ...]:
@@ -81,9 +82,19 @@ class Checkpoint:
             shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
             raise WeightError(f"{self._path} holds tensors this model does not know: {shown}.")
 
+    def _finite(self, name: str, tensor: F32) -> F32:
+        """`tensor`, unless a value is NaN or infinite: both show in the extremes, so nothing is allocated."""
+        if tensor.size and not (np.isfinite(tensor.min()) and np.isfinite(tensor.max())):
+            raise WeightError(
+                f"{self._path}: tensor {name} holds NaN or infinity; the file is damaged or its training failed, "
+                "download it again or take another checkpoint."
+            )
+        return tensor
+
 
 def fold_weight_norm(gain: F32, direction: F32) -> F32:
     """W = g · v / ‖v‖, the norm per index of axis 0 over all others; computed in float64, no epsilon."""
     v = direction.astype(np.float64)
     norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
-    return np.asarray(gain * v / norm, np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):  # NaN where there is no length, as in torch
+        return np.asarray(gain * v / norm, np.float32)
