@@ -26,15 +26,32 @@ class NamedTensors {
 
     // The `size` values of a tensor; throws Error when it is missing or has another number of values.
     const float* get(const std::string& name, std::int64_t size) const {
-        const auto found = by_name_.find(name);
-        if (found == by_name_.end()) throw Error("the " + owner_ + " tensor " + name + " is missing");
-        if (found->second.size != size)
-            throw Error("the " + owner_ + " tensor " + name + " has " + std::to_string(found->second.size) +
-                        " values, expected " + std::to_string(size));
-        return found->second.data;
+        const sk_tensor& tensor = find(name);
+        if (tensor.size != size) throw misfit(name, std::to_string(size));
+        return tensor.data;
+    }
+
+    // How many rows of `width` values a tensor has; throws Error unless that is a whole number, at least 1.
+    int rows(const std::string& name, std::int64_t width) const {
+        constexpr std::int64_t most = std::int64_t{1} << 20;
+        const std::int64_t found = find(name).size;
+        if (width < 1 || found < width || found % width != 0 || found / width > most)
+            throw misfit(name, "a multiple of " + std::to_string(width));
+        return static_cast<int>(found / width);
     }
 
   private:
+    const sk_tensor& find(const std::string& name) const {
+        const auto found = by_name_.find(name);
+        if (found == by_name_.end()) throw Error("the " + owner_ + " tensor " + name + " is missing");
+        return found->second;
+    }
+
+    Error misfit(const std::string& name, const std::string& expected) const {
+        return Error("the " + owner_ + " tensor " + name + " has " + std::to_string(find(name).size) +
+                     " values, expected " + expected);
+    }
+
     std::map<std::string, sk_tensor> by_name_;
     std::string owner_;
 };

@@ -7,16 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 import pytest
+from spline_reference import F64, forward, inverse, knots_of
 
 from sokuon.contracts import Contract, Port
 from sokuon.convert.duration import spline_inverse
 from sokuon.convert.graph import Graph
 from sokuon.tensors import TensorFileWriter
-
-F64 = npt.NDArray[np.float64]
 
 SPLINE = Contract(
     "spline",
@@ -43,46 +41,6 @@ def session(contract: Contract, folder: Path) -> Iterator[ort.InferenceSession]:
 def spline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ort.InferenceSession]:
     with session(SPLINE, tmp_path_factory.mktemp("spline")) as opened:
         yield opened
-
-
-def knots_of(raw: F64) -> F64:
-    """[10] → [11] knots from -5 to 5 (spec section 5.3)."""
-    share = np.exp(raw - raw.max())
-    bins = 1e-3 + (1 - 1e-3 * 10) * share / share.sum()
-    knots = np.concatenate([[-5.0], -5.0 + 10.0 * np.cumsum(bins)])
-    knots[-1] = 5.0
-    return knots
-
-
-def slopes_of(raw: F64) -> F64:
-    """[9] → [11] slopes; the outer ones are 1."""
-    return np.concatenate([[1.0], 1e-3 + np.logaddexp(0, raw), [1.0]])
-
-
-def inverse(y: float, widths: F64, heights: F64, slopes: F64) -> float:
-    """One step of spec model-synthesizer section 5.3, as written there."""
-    if y < -5.0 or y > 5.0:
-        return y
-    cw, ch, d = knots_of(widths), knots_of(heights), slopes_of(slopes)
-    reached = ch.copy()
-    reached[-1] += 1e-6
-    k = int((y >= reached).sum()) - 1
-    w_k, h_k = cw[k + 1] - cw[k], ch[k + 1] - ch[k]
-    s, d0, d1, t = h_k / w_k, d[k], d[k + 1], y - ch[k]
-    e = d0 + d1 - 2 * s
-    a, b, c = t * e + h_k * (s - d0), h_k * d0 - t * e, -s * t
-    root = 2 * c / (-b - np.sqrt(b * b - 4 * a * c))
-    return float(root * w_k + cw[k])
-
-
-def forward(x: float, widths: F64, heights: F64, slopes: F64) -> float:
-    """The spline itself (Durkan et al. 2019, equation 4): what the inverse must undo."""
-    cw, ch, d = knots_of(widths), knots_of(heights), slopes_of(slopes)
-    k = min(int((x >= cw).sum()) - 1, 9)
-    w_k, h_k = cw[k + 1] - cw[k], ch[k + 1] - ch[k]
-    s, z = h_k / w_k, (x - cw[k]) / w_k
-    above = h_k * (s * z * z + d[k] * z * (1 - z))
-    return float(ch[k] + above / (s + (d[k + 1] + d[k] - 2 * s) * z * (1 - z)))
 
 
 def run(spline: ort.InferenceSession, y: F64, *raw: F64) -> F64:

@@ -42,9 +42,10 @@ def stochastic_duration_predictor(s: Scope, hidden: Value, speaker: Value, c: in
         z0, z1 = z1, z0
         z1 = _conv_flow_inverse(s.at(f"flows.{index}"), z0, z1, condition, c)
     z0 = z1  # the last flip
-    shift = s.take("flows.0.m", (2, 1))[:1]
-    scale = np.exp(-s.take("flows.0.logs", (2, 1))[:1])
-    return _flat(g, g.op("Mul", g.op("Sub", z0, g.const(shift)), g.const(scale)))
+    affine = s.at("flows.0")  # only its first row is heard
+    shift = affine.const("shift", affine.take("m", (2, 1))[0])
+    scale = affine.const("scale", np.exp(-affine.take("logs", (2, 1))[0]))
+    return _flat(g, g.op("Mul", g.op("Sub", z0, shift), scale))
 
 
 def _dds_conv(s: Scope, x: Value, c: int) -> Value:
