@@ -79,6 +79,56 @@ def test_changed_content_or_variant_is_converted_anew(source: list[Path]) -> Non
     assert cached("voices", source, convert) in folders
 
 
+@pytest.mark.parametrize("damage", ["lost", "cut", "unlisted", "list", "list of another kind"])
+def test_damaged_folder_is_converted_again(cache: Path, source: list[Path], damage: str) -> None:
+    convert = Converter()
+    folder = cached("voices", source, convert)
+    other = cached("voices", source, convert, "q8")
+    lists = {"unlisted": None, "list": "{", "list of another kind": "[1]"}
+    if damage in lists:
+        (folder / "contents.json").unlink()
+        if lists[damage] is not None:
+            (folder / "contents.json").write_text(lists[damage])
+    else:
+        (folder / "made").write_bytes(b"")
+        if damage == "lost":
+            (folder / "made").unlink()
+    assert cached("voices", source, convert) == cached("voices", source, convert) == folder
+    assert convert.runs == 3
+    assert (folder / "made").read_text() == "a"
+    assert {*(cache / "voices").glob("[!k]*")} == {folder, other}
+
+
+def test_a_file_that_others_put_into_a_folder_is_no_damage(cache: Path, source: list[Path]) -> None:
+    convert = Converter()
+    (cached("voices", source, convert) / ".DS_Store").touch()
+    cached("voices", source, convert)
+    assert convert.runs == 1
+    assert cache.is_dir()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder in use stays")
+def test_conversions_of_older_converters_are_removed(
+    cache: Path, source: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the same source and variant. Files that are open or mapped stay readable."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a").write_text("another voice")
+    older: dict[int, Path] = {}
+    for version in (1, 2):
+        monkeypatch.setattr("sokuon.cache._CONVERTER", version)
+        kept = {cached("voices", [tmp_path / "b" / "a"], Converter()), cached("voices", source, Converter(), "q8")}
+        older[version] = cached("voices", source, Converter())
+        if version == 1:
+            (older[1] / "contents.json").unlink()  # the first version wrote none
+    assert not older[1].exists()
+    with (older[2] / "made").open() as file:
+        monkeypatch.setattr("sokuon.cache._CONVERTER", 3)
+        new = cached("voices", source, Converter())
+        assert {*(cache / "voices").glob("[!k]*")} == {new, *kept}
+        assert file.read() == "a"
+
+
 def test_failed_conversion_leaves_nothing(cache: Path, source: list[Path]) -> None:
     def failing(_: Path, target: Path) -> None:
         target.mkdir()

@@ -3,6 +3,10 @@
 A cached folder is named by the content of its source, so a changed source is converted anew. Conversion writes to a
 temporary folder and renames it: a kill in the middle leaves nothing half done, and of two processes that convert the
 same source at once the first to end sets the folder, which nobody replaces while it is read.
+
+A folder keeps a list of its files. One that has lost a file, or part of one, is converted again. A conversion takes the
+place of those that older converters made of the same source. Folders that go are renamed first and then deleted: a
+process that has opened or mapped their files keeps them (Linux, macOS), or they stay (Windows).
 """
 
 from __future__ import annotations
@@ -18,8 +22,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError
 from sokuon.files import write_atomically
 
@@ -27,6 +29,7 @@ _CONVERTER = 1  # raise when converted folders of older versions must not be use
 _BLOCK_BYTES = 1 << 22
 _STALE_S = 86_400.0
 _KNOWN = "known.json"
+_CONTENTS = "contents.json"  # of a converted folder: bytes of each other file
 _NAME_CHARACTERS = 40  # of the source's name: file systems allow 255 bytes, a character may take four
 
 Convert = Callable[[Path, Path], None]
@@ -35,7 +38,11 @@ Convert = Callable[[Path, Path], None]
 def cache_folder() -> Path:
     """`$SOKUON_CACHE`, or the user's cache folder."""
     named = os.environ.get("SOKUON_CACHE")
-    return Path(named) if named else platformdirs.user_cache_path("sokuon")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_cache_path("sokuon")
 
 
 def cached(kind: str, files: list[Path], convert: Convert, variant: str = "") -> Path:
@@ -44,12 +51,37 @@ def cached(kind: str, files: list[Path], convert: Convert, variant: str = "") ->
     `kind` is the subfolder (voices, berts), `variant` tells apart conversions of one source. Errors of `convert` pass.
     """
     root = cache_folder() / kind
-    target = root / _name(root, files, variant)
-    if not target.is_dir():
+    digests = [f"{path.name} {_digest(root, path)}" for path in files]
+    source = files[0].parent
+    target, *older = (root / _name(source, digests, variant, version) for version in range(_CONVERTER, 0, -1))
+    if not _is_whole(target):
         with _workspace(root) as work:
-            convert(files[0].parent, work / target.name)
-            _keep_first(work / target.name, target)
+            made = work / target.name
+            convert(source, made)
+            (made / _CONTENTS).write_text(json.dumps(_sizes(made), indent=1), encoding="utf-8")
+            for folder in older if _is_whole(target) else (target, *older):  # another process may have been quicker
+                _discard(folder, work)
+            _keep_first(made, target)
     return target
+
+
+def _is_whole(folder: Path) -> bool:
+    """True if all files that were converted are still there, by name and size."""
+    try:
+        contents = json.loads((folder / _CONTENTS).read_text(encoding="utf-8"))
+        return bool(contents.items() <= _sizes(folder).items())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+
+
+def _discard(folder: Path, work: Path) -> None:
+    """Move a folder, if there is one, into `work`, which vanishes."""
+    with contextlib.suppress(OSError):  # there is none, another process was quicker, or (Windows) is using it
+        folder.rename(work / f"{folder.name}.old")
 
 
 @contextmanager
@@ -78,11 +110,9 @@ def _keep_first(made: Path, target: Path) -> None:
             raise
 
 
-def _name(root: Path, files: list[Path], variant: str) -> str:
-    digest = hashlib.sha256(f"{_CONVERTER} {variant}".encode())
-    for path in files:
-        digest.update(f"\n{path.name} {_digest(root, path)}".encode())
-    return f"{files[0].parent.resolve().name[:_NAME_CHARACTERS]}-{digest.hexdigest()[:16]}"
+def _name(source: Path, digests: list[str], variant: str, version: int) -> str:
+    digest = hashlib.sha256("\n".join([f"{version} {variant}", *digests]).encode())
+    return f"{source.resolve().name[:_NAME_CHARACTERS]}-{digest.hexdigest()[:16]}"
 
 
 def _digest(root: Path, path: Path) -> str:
