@@ -43,6 +43,9 @@ SK_INLINE void layer_norm(const float* x, const float* add, const float* gain, c
     for (int k = whole; k < n; ++k) out[k] = (out[k] - mean) * scale * gain[k] + bias[k];
 }
 
+// Shares of a softmax below this are 0: far below the rounding of any sum, and products with denormals are slow.
+constexpr float negligible = 1e-30f;
+
 // In place over n >= 1 floats; the row has room up to the vector width, and what lies there becomes 0.
 SK_INLINE void softmax(float* row, std::int64_t n) {
     const std::int64_t padded = round_up(n, W);
@@ -52,8 +55,8 @@ SK_INLINE void softmax(float* row, std::int64_t n) {
     const float most = maximum(peak);
     vec total{};
     for (std::int64_t k = 0; k < padded; k += W) {
-        const vec e = exp(load(row + k) - most);  // 1e-38 where it should be 0: below the rounding of any sum
-        store(row + k, e);
+        const vec e = exp(load(row + k) - most);
+        store(row + k, e < negligible ? vec{} : e);  // NaN stays
         total += e;
     }
     const float scale = 1.0f / sum(total);
