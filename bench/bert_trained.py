@@ -157,9 +157,15 @@ def column_weight(w: torch.Tensor) -> torch.Tensor:
 
 
 def block_weight(w: torch.Tensor) -> torch.Tensor:
-    pairs, scales = quantize_blocks(w.T.numpy(), 32)
-    codes = np.stack([pairs & 15, pairs >> 4], axis=-1).reshape(*scales.shape, 32).astype(np.float32) - 8
-    return torch.from_numpy((codes * scales[..., None]).reshape(len(w), -1)[:, : w.shape[1]].astype(np.float32))
+    blocks = quantize_blocks(w.T.numpy())
+    return torch.from_numpy((blocks.integers() * blocks.scale)[: w.shape[1]].T.copy())
+
+
+def plain_blocks(w: torch.Tensor) -> torch.Tensor:
+    """4 bits with a float scale per block of 32, the largest weight at -8 or 8."""
+    blocks = w.unflatten(-1, (-1, 32))
+    step = blocks.gather(-1, blocks.abs().argmax(-1, keepdim=True)) / -8
+    return ((blocks / step).round().clamp(-8, 7) * step).flatten(-2)
 
 
 def row_blocks(x: torch.Tensor) -> torch.Tensor:
@@ -174,7 +180,9 @@ METHODS = (
     Method("the same, codes above GELU's floor", column_weight, ROW, FLOOR),
     Method("q8: the same, large channels damped", column_weight, ROW, FLOOR, damped=True),
     Method("q8 with 7-bit activations", column_weight, scale_per_row(63), row_above_floor(127), damped=True),
-    Method("q4: blocks of 32 in weights and activations", block_weight, row_blocks, row_blocks),
+    Method("4 bits: a float scale per block of 32, in weights and activations", plain_blocks, row_blocks, row_blocks),
+    Method("a factor and a zero per block, a scale per token", block_weight, ROW, FLOOR),
+    Method("q4: the same, large channels damped", block_weight, ROW, FLOOR, damped=True),
 )
 
 if __name__ == "__main__":

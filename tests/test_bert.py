@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import TinyBert, make_tiny_bert, tiny_characters
 
-from sokuon.bert import MAX_CHARACTERS, Bert, Vocabulary, bucket, spread
+from sokuon.bert import MAX_CHARACTERS, Bert, Vocabulary, bucket
 from sokuon.convert.deberta import convert_bert
 from sokuon.errors import TextError, VoiceError, VoiceNotFoundError
 from sokuon.tensors import F32
@@ -237,13 +237,6 @@ def test_too_long_text_is_refused(bert: Bert) -> None:
         bert.features("あ" * (MAX_CHARACTERS + 1))
 
 
-def test_spread_repeats_rows() -> None:
-    features = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
-    assert spread(features, (2, 0, 1)).tolist() == [[1, 1, 5], [2, 2, 6]]
-    with pytest.raises(TextError, match="2 slot counts"):
-        spread(features, (1, 2))
-
-
 @pytest.mark.parametrize("name", ["bert.json", "bert.onnx", "bert.weights", "vocab.txt"])
 def test_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(folder, tmp_path / "copy")
@@ -252,7 +245,7 @@ def test_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> None:
         Bert.open(tmp_path / "copy", threads=1)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "unknown": 2}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 2, "unknown": 2}'])
 def test_damaged_manifest_is_refused(folder: Path, tmp_path: Path, content: str) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "bert.json").write_text(content)

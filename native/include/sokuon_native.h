@@ -147,6 +147,47 @@ SK_API int64_t sk_encoder_weight_bytes(const sk_encoder* encoder);
 SK_API int32_t sk_encoder_run(const sk_encoder* encoder, const sk_encoder_input* input, int32_t threads,
                               const sk_encoder_output* output, char* error, int64_t error_size);
 
+/* The BERT of 8-bit or 4-bit weights: rows of embeddings to rows of features.
+ *
+ * Everything is read where it lies in the mapped bert.weights, which must stay mapped until sk_bert_destroy. */
+typedef struct sk_bert sk_bert;
+
+typedef struct sk_bert_config {
+    int32_t hidden_size; /* this, heads * head_size and inner_size: multiples of 16 */
+    int32_t heads;
+    int32_t head_size;
+    int32_t inner_size;
+    int32_t layers;
+    int32_t buckets;     /* of positions: the relative tables have 2 * buckets + 1 rows */
+    int32_t conv_kernel; /* 0: no convolution */
+    int32_t bits;        /* of a weight: 8 or 4 */
+    float epsilon;       /* of the layer norms */
+} sk_bert_config;
+
+/* One tensor as it lies in memory, named as in bert.weights. */
+typedef struct sk_view {
+    const char* name;
+    const void* data;
+    int64_t bytes;
+} sk_view;
+
+/* Kernels usable on this machine, best first, separated by commas; instruction sets come in variants, with products of
+ * bytes and without: "avx512vnni", "avx512madd" … */
+SK_API const char* sk_bert_isas(void);
+
+/* `isa` NULL or "" means the best kernels; else a name of theirs, or an instruction set for its best. Returns NULL and a
+ * sentence in `error` when a tensor is missing, mis-shaped or unsupported. */
+SK_API sk_bert* sk_bert_create(const sk_bert_config* config, const sk_view* views, int64_t count, const char* isa,
+                               char* error, int64_t error_size);
+SK_API void sk_bert_destroy(sk_bert* bert);
+SK_API const char* sk_bert_isa(const sk_bert* bert); /* which kernels it uses */
+
+/* `count` sentences of lengths[] rows under each other, rows and out [sum of lengths][hidden_size]; positions
+ * [2 * longest]: row of the relative tables for every distance -longest ... longest - 1. Returns 0, -1 when memory ran
+ * out, -2 when a length or a position is out of range. */
+SK_API int32_t sk_bert_run(const sk_bert* bert, const float* rows, const int64_t* lengths, int64_t count,
+                           const int32_t* positions, int32_t threads, float* out);
+
 #ifdef __cplusplus
 }
 #endif

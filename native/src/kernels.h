@@ -69,7 +69,6 @@ struct LastConv {
     float bias;
 };
 
-struct ByteKernels;      // byte_kernels.h: 8-bit products and the rest of the BERT
 struct StackKernels;     // stack_kernels.h: dense layers and convolutions of the flow and the encoder
 struct DurationKernels;  // duration_kernels.h: the duration predictors
 
@@ -80,7 +79,6 @@ struct Kernels {
     void (*convolve)(const Conv&, const ConvCall&);
     // out[t - lo] = tanh(bias + sum_k w[k] . leaky(in[t + k - pad])) for t in [lo, hi)
     void (*finish)(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi, float* out);
-    const ByteKernels* bytes;
     const StackKernels* stack;
     const DurationKernels* durations;
 };

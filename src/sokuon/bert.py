@@ -1,7 +1,8 @@
 """Character features: text → one row per character (and the two marks around it) from a converted BERT folder.
 
-Folder: bert.json, bert.onnx, vocab.txt, bert.weights (safetensors format: the graph's constants and the embedding
-table). The table is mapped, not loaded: a sentence touches a few of its 22,012 rows.
+Folder: bert.json, vocab.txt, bert.weights (safetensors format: embedding table and weights), bert.onnx, whose constants
+are those weights. All of it is mapped, not loaded: a sentence touches a few of the 22,012 embeddings, and the native
+network, which runs precisions q8 and q4 where it can, reads the packed weights where they lie.
 
 Letters: C characters, S = C + 2 tokens ([CLS], the characters, [SEP]), H hidden width, W = 2·S relative positions.
 """
@@ -13,19 +14,21 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from sokuon import contracts
-from sokuon.errors import TextError, VoiceError, VoiceNotFoundError
+from sokuon import contracts, native
+from sokuon.errors import OptionError, TextError, VoiceError, VoiceNotFoundError
+from sokuon.native_bert import NativeBert
 from sokuon.session import Session
 from sokuon.tensors import F32, TensorFile
 
 I64 = npt.NDArray[np.int64]
+Backend = Literal["auto", "native", "onnx"]
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "bert.json"
 WEIGHTS = "bert.weights"
 VOCABULARY = "vocab.txt"
@@ -49,6 +52,10 @@ class Manifest:
     position_buckets: int
     max_position: int
     conv_kernel: int
+    heads: int
+    head_size: int
+    intermediate_size: int
+    norm_epsilon: float
     source: str
     format: int = FORMAT
 
@@ -100,22 +107,37 @@ def fold(character: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFC", character))
 
 
+class Network(Protocol):
+    """Embedding rows of sentences [S, H] each → their features [S, H] each."""
+
+    def run(self, sentences: list[F32]) -> list[F32]: ...
+
+
 class Bert:
     """A converted BERT, opened. Thread-safe."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, backend: Backend = "auto") -> None:
         self.manifest = Manifest.read(folder)
         self.hidden_size = self.manifest.hidden_size
         self._vocabulary = Vocabulary(folder / VOCABULARY)
-        self._embeddings = _embeddings(folder / WEIGHTS, self.manifest)
+        weights = _weights(folder / WEIGHTS)
+        self._embeddings = _embeddings(weights, self.manifest)
         if len(self._vocabulary) > self.manifest.vocab_size:
             raise VoiceError(f"{folder / VOCABULARY} has more tokens than the BERT has rows; convert it again.")
-        self._session = Session(folder / f"{contracts.BERT.name}.onnx", contracts.BERT, threads, arena=True)
+        self._network = _open_network(folder, weights, self.manifest, threads, backend)
 
     @classmethod
-    def open(cls, folder: Path, threads: int) -> Bert:
-        """Open a converted folder. Raises VoiceNotFoundError or VoiceError."""
-        return cls(folder, threads)
+    def open(cls, folder: Path, threads: int, backend: Backend = "auto") -> Bert:
+        """Open a converted folder. `backend` auto is native where it runs, else ONNX Runtime.
+
+        Raises VoiceNotFoundError, VoiceError, WeightError, or OptionError where native is asked for and cannot be.
+        """
+        return cls(folder, threads, backend)
+
+    @property
+    def native(self) -> bool:
+        """Whether it runs natively."""
+        return isinstance(self._network, _Native)
 
     def encode(self, text: str) -> I64:
         """Token ids [C + 2]."""
@@ -128,27 +150,70 @@ class Bert:
     def features_batch(self, texts: Sequence[str]) -> list[F32]:
         """Features of several texts; short ones share a run, and come out as they would alone."""
         ids = [self._checked(text) for text in texts]
-        return [rows for group in _groups([len(i) for i in ids]) for rows in self._run([ids[i] for i in group])]
+        rows = [self._embeddings[sentence].astype(np.float32) for sentence in ids]
+        groups = _groups([len(sentence) for sentence in ids])
+        return [features for group in groups for features in self._network.run([rows[i] for i in group])]
 
     def _checked(self, text: str) -> I64:
         if len(text) > MAX_CHARACTERS:
             raise TextError(f"a sentence of {len(text)} characters is too long; split it below {MAX_CHARACTERS}.")
         return self.encode(text)
 
-    def _run(self, sentences: list[I64]) -> list[F32]:
-        """One run of the graph: sentences under each other, empty rows between them as the convolution's padding."""
-        gap = self.manifest.conv_kernel // 2
-        starts = np.cumsum([0, *(len(ids) + gap for ids in sentences)])
-        rows = np.zeros((starts[-1] - gap, self.hidden_size), np.float32)
-        for ids, start in zip(sentences, starts, strict=False):
-            rows[start : start + len(ids)] = self._embeddings[ids]
-        inputs = {"embeddings": rows, "mask": _mask(starts, gap), "buckets": self._buckets(len(rows))}
-        features = self._session.run(**inputs, shrink=len(rows) > _USUAL_ROWS)[0]
-        return [features[start : start + len(ids)] for ids, start in zip(sentences, starts, strict=False)]
 
-    def _buckets(self, length: int) -> I64:
-        m = self.manifest
-        return bucket(np.arange(-length, length), m.position_buckets, m.max_position) + m.position_buckets
+class _Native:
+    """The native network behind `Network`."""
+
+    def __init__(self, weights: TensorFile, manifest: Manifest, threads: int) -> None:
+        self._kernel = NativeBert(weights, manifest)
+        self._manifest, self._threads = manifest, threads
+
+    def run(self, sentences: list[F32]) -> list[F32]:
+        """See Network."""
+        lengths = [len(rows) for rows in sentences]
+        positions = relative_rows(max(lengths), self._manifest).astype(np.int32)
+        features = self._kernel.run(np.concatenate(sentences), lengths, positions, self._threads)
+        return np.split(features, np.cumsum(lengths)[:-1])
+
+
+class _Graph:
+    """`bert.onnx` behind `Network`: sentences under each other, empty rows between them for the convolution."""
+
+    def __init__(self, path: Path, manifest: Manifest, threads: int) -> None:
+        self._manifest = manifest
+        self._session = Session(path, contracts.BERT, threads, arena=True)
+
+    def run(self, sentences: list[F32]) -> list[F32]:
+        """See Network."""
+        gap = self._manifest.conv_kernel // 2
+        starts = np.cumsum([0, *(len(rows) + gap for rows in sentences)])
+        rows = np.zeros((starts[-1] - gap, self._manifest.hidden_size), np.float32)
+        for sentence, start in zip(sentences, starts, strict=False):
+            rows[start : start + len(sentence)] = sentence
+        buckets = relative_rows(len(rows), self._manifest)
+        inputs = {"embeddings": rows, "mask": _mask(starts, gap), "buckets": buckets}
+        features = self._session.run(**inputs, shrink=len(rows) > _USUAL_ROWS)[0]
+        return [features[start : start + len(own)] for own, start in zip(sentences, starts, strict=False)]
+
+
+def _open_network(folder: Path, weights: TensorFile, manifest: Manifest, threads: int, backend: Backend) -> Network:
+    """The native network where the model and the machine allow it, else the graph."""
+    reason: object = ""
+    if backend != "onnx":
+        usable, reason = native.available()
+        try:
+            if usable:
+                return _Native(weights, manifest, threads)
+        except native.NativeError as problem:
+            reason = problem
+    if backend == "native":
+        raise OptionError(f"the BERT in {folder} cannot run natively ({reason}); use backend='auto' or 'onnx'.")
+    return _Graph(folder / f"{contracts.BERT.name}.onnx", manifest, threads)
+
+
+def relative_rows(length: int, manifest: Manifest) -> I64:
+    """Row of the relative tables for every distance -length … length - 1."""
+    reach = manifest.position_buckets
+    return bucket(np.arange(-length, length), reach, manifest.max_position) + reach
 
 
 def _groups(lengths: Sequence[int]) -> list[list[int]]:
@@ -185,17 +250,14 @@ def bucket(distance: I64, buckets: int, max_position: int) -> I64:
     return np.clip(signed, -buckets, buckets).astype(np.int64)
 
 
-def spread(features: F32, counts: Sequence[int]) -> F32:
-    """Repeat each character's feature over its phone slots: [C + 2, H], C + 2 counts → [H, T]."""
-    if len(counts) != len(features):
-        raise TextError(f"{len(counts)} slot counts do not fit {len(features)} features.")
-    return np.asarray(np.repeat(features, counts, axis=0).T)
-
-
-def _embeddings(path: Path, manifest: Manifest) -> npt.NDArray[Any]:
+def _weights(path: Path) -> TensorFile:
     if not path.is_file():
         raise VoiceNotFoundError(f"{path} does not exist; convert the BERT again.")
-    table = TensorFile(path).get(EMBEDDINGS)
+    return TensorFile(path)
+
+
+def _embeddings(weights: TensorFile, manifest: Manifest) -> npt.NDArray[Any]:
+    table = weights.get(EMBEDDINGS)
     if table is None or table.shape != (manifest.vocab_size, manifest.hidden_size):
-        raise VoiceError(f"{path} holds no embedding table of the manifest's shape; convert the BERT again.")
+        raise VoiceError(f"{weights.path} holds no embedding table of the manifest's shape; convert the BERT again.")
     return table

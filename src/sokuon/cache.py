@@ -25,7 +25,7 @@ from pathlib import Path
 from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError
 from sokuon.files import write_atomically
 
-_CONVERTER = 1  # raise when converted folders of older versions must not be used any more
+_CONVERTER = 2  # raise when converted folders of older versions must not be used any more
 _BLOCK_BYTES = 1 << 22
 _STALE_S = 86_400.0
 _KNOWN = "known.json"

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny import TinyBert, make_tiny_bert, tiny_characters
 
 from sokuon.bert import Bert
 from sokuon.convert.deberta import convert_bert
 from sokuon.convert.quantize import Precision
-from sokuon.convert.quantize_weights import quantize_blocks, quantize_columns
+from sokuon.convert.quantize_weights import pack_codes, quantize_blocks, quantize_columns
 from sokuon.convert.rehearsal import SENTENCES, Rehearsal
 from sokuon.tensors import F32, TensorFile, TensorFileWriter
 
@@ -51,17 +53,55 @@ def test_columns_are_within_half_a_step() -> None:
     assert (np.abs(codes * scale - matrix) <= 0.5001 * scale).all()
 
 
+def test_packed_codes_are_panels_of_groups() -> None:
+    codes = np.random.default_rng(3).integers(-127, 128, (10, 20)).astype(np.int8)
+    packed = pack_codes(codes)
+    assert packed.shape == (2, 3, 16, 4)
+    for k, n in np.ndindex(12, 32):
+        expected = codes[k, n] if k < 10 and n < 20 else 0
+        assert packed[n // 16, k // 4, n % 16, k % 4] == expected
+
+
 @pytest.mark.parametrize("size_in", [64, 40])
 def test_blocks_decode_to_the_matrix(size_in: int) -> None:
     matrix = np.random.default_rng(1).standard_normal((size_in, 5)).astype(np.float32)
     matrix[:, 2] = 0
-    pairs, scales = quantize_blocks(matrix, 32)
-    assert pairs.shape == (5, 2, 16)
-    codes = np.stack([pairs & 15, pairs >> 4], axis=-1).reshape(5, 2, 32).astype(np.int8) - 8
-    decoded = (codes * scales[..., None]).reshape(5, 64)
-    assert (decoded[:, size_in:] == 0).all()
-    assert (decoded[2] == 0).all()
-    assert snr(decoded[:, :size_in], matrix.T) > 20  # 4 bits: step / sqrt 12 against a deviation of 3 steps
+    matrix[:32, 3] = np.abs(matrix[:32, 3])  # one sign only
+    blocks = quantize_blocks(matrix)
+    decoded = blocks.integers() * blocks.scale
+    assert decoded.shape == (64, 5)
+    assert (decoded[size_in:] == 0).all()
+    assert (decoded[:, 2] == 0).all()
+    assert snr(decoded[:size_in], matrix) > 20  # 4 bits: step / sqrt 12 against a deviation of 3 steps
+
+
+def test_packed_blocks_are_the_same_integers() -> None:
+    """As the native product reads them: a byte holds an input of one group and one of the next."""
+    matrix = np.random.default_rng(4).standard_normal((64, 20)).astype(np.float32)
+    matrix[:32] *= 0.1  # other factors
+    blocks = quantize_blocks(matrix)
+    codes, factors = blocks.packed_codes(), blocks.packed_factors()
+    assert codes.shape == (2, 8, 16, 4)
+    assert factors.shape == (2, 2, 16)
+    for k, n in np.ndindex(64, 20):
+        byte, both = int(codes[n // 16, k // 8, n % 16, k % 4]), int(factors[n // 16, k // 32, n % 16])
+        code = byte >> 4 if k % 8 >= 4 else byte & 15
+        assert (code - (both >> 4)) * (both & 15) == blocks.integers()[k, n]
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 1 << 32), spread=st.floats(0, 8))
+def test_blocks_fit_into_bytes(seed: int, spread: float) -> None:
+    """Whatever the sizes of blocks and their signs, and never farther off than a step of the largest block."""
+    random = np.random.default_rng(seed)
+    matrix = random.standard_normal((96, 3)) + random.standard_normal(3)
+    matrix *= np.exp(spread * random.standard_normal((3, 1, 3)).repeat(32, axis=1).reshape(96, 3))
+    blocks = quantize_blocks(matrix.astype(np.float32))
+    wide = blocks.codes.astype(int) - np.repeat(blocks.zeros, 32, axis=0)
+    wide *= np.repeat(blocks.factors, 32, axis=0)
+    assert (np.abs(wide) <= 127).all()
+    peak = np.abs(matrix).max(axis=0)
+    assert (np.abs(blocks.integers() * blocks.scale - matrix) <= 0.5 * peak).all()
 
 
 @pytest.mark.parametrize("precision", LEAST_SNR)
@@ -80,8 +120,7 @@ def test_uneven_tokens_keep_their_own_scale(folders: dict[Precision, Path]) -> N
         for bert in (full, small):
             rows = np.array(bert._embeddings[bert.encode(sample(20))], np.float32)
             rows[3] *= 30
-            inputs = {"embeddings": rows, "mask": np.zeros((1, 1), np.float32), "buckets": bert._buckets(len(rows))}
-            features.append(bert._session.run(**inputs)[0])
+            features.append(bert._network.run([rows])[0])
         lost[precision] = snr(features[1], features[0])
     assert lost[Precision.Q8] > lost[Precision.INT8_DYNAMIC] + 3
 

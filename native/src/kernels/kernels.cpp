@@ -31,10 +31,9 @@ static void last(const Signal& in, const LastConv& conv, float slope, std::int64
     finish(in, conv, slope, lo, hi, out);
 }
 
-extern const ByteKernels byte_table;
 extern const StackKernels stack_table;
 extern const DurationKernels duration_table;
 extern const Kernels table;
-const Kernels table{SK_NAME, W, block_vectors* W, convolve, last, &byte_table, &stack_table, &duration_table};
+const Kernels table{SK_NAME, W, block_vectors* W, convolve, last, &stack_table, &duration_table};
 
 }  // namespace sk::SK_ISA

@@ -55,6 +55,7 @@ _BY_HEAD = {"transBatchA": 1, "transBatchB": 1}  # operands lie as [rows, heads,
 _FLOAT = 1  # ONNX's number for float32
 _TO_END = np.iinfo(np.int64).max
 _CONTRIB = "com.microsoft"
+_DAMPED = (Precision.Q8, Precision.Q4)
 _BLOCK_ROWS = 1024  # of the embedding table at a time, to keep little in memory
 
 
@@ -78,7 +79,7 @@ def convert_bert(
     with replacing_folder(target, MANIFEST) as folder:
         with TensorFileWriter(folder / WEIGHTS) as weights:
             table = _write_embeddings(config, checkpoint, weights, table_type(precision))
-            rehearsal = _rehearsal(config, table, vocabulary) if precision is Precision.Q8 else None
+            rehearsal = _rehearsal(config, table, vocabulary) if precision in _DAMPED else None
             graph = Graph(contracts.BERT, weights)
             writer = _Writer(graph, checkpoint, config, products_for(precision), table_type(precision), rehearsal)
             graph.save(folder, [_encoder(writer, progress)])
@@ -132,6 +133,10 @@ def _manifest(config: DebertaConfig, precision: Precision, source: Path) -> Mani
         position_buckets=config.position_buckets,
         max_position=config.max_position,
         conv_kernel=config.conv_kernel,
+        heads=config.heads,
+        head_size=config.head_size,
+        intermediate_size=config.intermediate_size,
+        norm_epsilon=config.norm_epsilon,
         source=source.name,
     )
 
@@ -236,7 +241,7 @@ def _layer(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
     c, g = w.config, w.graph
     x = _add_and_norm(w, f"{name}.attention.output.LayerNorm", _attention(w, f"{name}.attention", x, frame), x)
     widen = _take_linear(w, f"{name}.intermediate.dense", c.hidden_size, c.intermediate_size)
-    inner = w.products.linear(g, _normed_rows(w, x, [widen]), widen)
+    inner = w.products.linear(g, _normed_rows(w, f"{name}.intermediate", x, [widen]), widen)
     inner = g.op("Gelu", inner, domain=_CONTRIB)  # exact: 0.5 x (1 + erf(x / sqrt 2))
     narrow = _take_linear(w, f"{name}.output.dense", c.intermediate_size, c.hidden_size)
     y = w.products.linear(g, w.products.rows(g, inner, Known(floor=GELU_FLOOR)), narrow)
@@ -250,10 +255,10 @@ def _take_linear(w: _Writer, name: str, size_in: int, size_out: int) -> Linear:
     return Linear(name, weight.T, w.take(f"{name}.bias", size_out))
 
 
-def _normed_rows(w: _Writer, x: Value, layers: Sequence[Linear]) -> Rows:
+def _normed_rows(w: _Writer, name: str, x: Value, layers: Sequence[Linear]) -> Rows:
     """Rows of a norm's output for `layers`, its large channels damped as far as the rehearsal knows them."""
     damping = None if w.rehearsal is None else balance(w.rehearsal.sizes(), layers)
-    return w.products.rows(w.graph, x, Known(damping=damping))
+    return w.products.rows(w.graph, x, Known(damping=damping, name=name))
 
 
 def _add_and_norm(w: _Writer, name: str, y: Value, x: Value) -> Value:
@@ -285,7 +290,7 @@ def _attention(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
     output, value = output.shifted(value.bias @ output.matrix), value.shifted(-value.bias)
     query = query.scaled(1 / np.sqrt(_TERMS * c.head_size))
     pk, pq = _relative_table(c, frame, key, -1), _relative_table(c, frame, query, 1)
-    rows = _normed_rows(w, x, (query, key, value))
+    rows = _normed_rows(w, f"{name}.self", x, (query, key, value))
     if w.rehearsal is not None:
         w.rehearsal.attention((query, key, value), output, (pk, pq))
     heads = g.const([0, c.heads, c.head_size])

@@ -74,6 +74,10 @@ class Graph:
             self._constants[label] = numpy_helper.from_array(data, label)
         return Value(label)
 
+    def beside(self, name: str, array: npt.NDArray[Any]) -> None:
+        """A tensor in the weight file that only other readers of that file need."""
+        self._weights.add(name, array)
+
     def op(self, kind: str, *inputs: Value | None, domain: str = "", **attributes: Any) -> Value:
         """Add a node with one output."""
         return self.ops(kind, *inputs, outputs=1, domain=domain, **attributes)[0]

@@ -8,15 +8,24 @@ from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from sokuon.convert.graph import Graph, Value
-from sokuon.convert.quantize_weights import quantize_blocks, quantize_columns
+from sokuon.convert.quantize_weights import (
+    BLOCK,
+    GROUP,
+    I8,
+    PANEL,
+    pack_codes,
+    quantize_blocks,
+    quantize_columns,
+)
 from sokuon.tensors import F32
 
 GELU_FLOOR = -0.17  # GELU(x) is nowhere below: its minimum is -0.16997
 
-_BLOCK = 32  # inputs that share a 4-bit scale
-_INT8_ACTIVATIONS = 4  # accuracy_level of MatMulNBits
+_NIBBLE = 4  # bits
+_FLOAT, _INT8 = 1, 3  # ONNX's numbers for element types
 _DAMPING = 0.6  # share of a channel's excess that moves into the weights
 _LEAST_WEIGHT = np.float32(1e-5)
 _CONTRIB = "com.microsoft"
@@ -55,10 +64,14 @@ class Linear:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of rows before they are quantised: none is below `floor`; divide channels by `damping` [in]."""
+    """What is known of rows before they are quantised: none is below `floor`; divide channels by `damping` [in].
+
+    `name` is that of the module the rows are for; the damping is stored under it.
+    """
 
     floor: float = 0.0
     damping: F32 | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,13 +118,11 @@ class RowProducts:
 
     def __init__(self) -> None:
         self._zeros: dict[int, Value] = {}  # zero point → it, repeated for every row: made once per graph
-        self._dampings = 0
 
     def rows(self, g: Graph, x: Value, known: Known) -> Rows:
         """Quantise each row to its own peak; with a floor, the whole range of codes lies above it."""
         if known.damping is not None:
-            self._dampings += 1
-            x = g.op("Mul", x, g.const(1 / known.damping, f"damping.{self._dampings}"))
+            x = g.op("Mul", x, g.const(1 / known.damping, f"{known.name}.damping"))
         if known.floor:
             x = magnitude = g.op("Add", x, g.const(np.float32(-known.floor)))
             zero, levels = 0, 255
@@ -125,14 +136,26 @@ class RowProducts:
 
     def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
         """Rows [S, in] → [S, out]."""
-        damping = rows.known.damping
-        codes, scale = quantize_columns(layer.matrix if damping is None else layer.matrix * damping[:, None])
-        weight, weight_scale = g.const(codes, f"{layer.name}.weight"), g.const(scale, f"{layer.name}.scale")
+        damping, floor = rows.known.damping, rows.known.floor
+        matrix = layer.matrix if damping is None else layer.matrix * damping[:, None]
+        weight, integers, scale = self.store(g, layer.name, matrix)
+        sums = integers.sum(axis=0, dtype=np.int32)
+        g.beside(f"{layer.name}.sums", _whole_panels(sums))
+        weight_scale = _outputs(g, f"{layer.name}.scale", scale)
         one = g.const(np.float32(1))
         y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, domain=_CONTRIB)
         y = g.op("Mul", y, rows.scale)
-        offset = rows.known.floor * scale * codes.sum(axis=0, dtype=np.int64).astype(np.float32)
-        return _add_bias(g, y, layer.shifted(offset))
+        bias = layer.bias + np.float32(floor) * scale * sums.astype(np.float32)
+        return g.op("Add", y, _outputs(g, f"{layer.name}.bias", bias))
+
+    def store(self, g: Graph, name: str, matrix: F32) -> tuple[Value, I8, F32]:
+        """Write `matrix` [in, out] into the weight file; the graph's view of it, its integers, their scale per output.
+
+        The file holds the layout of the native product; ONNX Runtime turns it back once, when it opens the graph.
+        """
+        integers, scale = quantize_columns(matrix)
+        packed = g.const(pack_codes(integers), f"{name}.weight")
+        return _unpacked(g, packed, matrix.shape), integers, scale
 
     def _zero_per_row(self, g: Graph, zero: int, rows: Value) -> Value:
         if zero not in self._zeros:
@@ -140,20 +163,26 @@ class RowProducts:
         return self._zeros[zero]
 
 
-class BlockProducts:
-    """4-bit weights with a scale per block of inputs; the product quantises activations by block to 8 bits."""
+class BlockProducts(RowProducts):
+    """4-bit weights, otherwise as RowProducts: code, factor and zero of a block make an 8-bit integer."""
 
-    def rows(self, _g: Graph, x: Value, _known: Known) -> Rows:
-        """Nothing to do: the product quantises."""
-        return Rows(x)
-
-    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
-        """Rows [S, in] → [S, out]."""
-        codes, scales = quantize_blocks(layer.matrix, _BLOCK)
-        weight, scale = g.const(codes, f"{layer.name}.weight"), g.const(scales, f"{layer.name}.scale")
-        size_in, size_out = layer.matrix.shape
-        sizes = {"K": size_in, "N": size_out, "bits": 4, "block_size": _BLOCK, "accuracy_level": _INT8_ACTIVATIONS}
-        return _add_bias(g, g.op("MatMulNBits", rows.codes, weight, scale, domain=_CONTRIB, **sizes), layer)
+    def store(self, g: Graph, name: str, matrix: F32) -> tuple[Value, I8, F32]:
+        """As RowProducts.store."""
+        blocks = quantize_blocks(matrix)
+        codes = g.const(blocks.packed_codes(), f"{name}.weight")  # [panels, in / 8, 16, 4]
+        factors = g.const(blocks.packed_factors(), f"{name}.factors")  # [panels, in / 32, 16]
+        panels, count, _ = blocks.packed_factors().shape
+        groups = BLOCK // GROUP
+        by_pair = g.const([panels, count * groups // 2, 1, PANEL, GROUP])
+        low, high = (g.op("Reshape", part, by_pair) for part in _nibbles(g, codes))
+        by_block = g.const([panels, count, groups, PANEL, GROUP])
+        both = g.op("Reshape", g.op("Concat", low, high, axis=2), by_block)
+        spread = g.const([panels, count, 1, PANEL, 1])
+        factor, zero = (_floats(g, g.op("Reshape", part, spread)) for part in _nibbles(g, factors))
+        integers = g.op("Cast", g.op("Mul", g.op("Sub", _floats(g, both), zero), factor), to=_INT8)
+        by_group = g.const([panels, count * groups, PANEL, GROUP])
+        view = _unpacked(g, g.op("Reshape", integers, by_group), matrix.shape)
+        return view, blocks.integers()[: len(matrix)], blocks.scale
 
 
 class TensorProducts:
@@ -169,6 +198,35 @@ class TensorProducts:
         weight, weight_scale = g.const(codes, f"{layer.name}.weight"), g.const(scale, f"{layer.name}.scale")
         y = g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB)
         return _add_bias(g, y, layer)
+
+
+def _unpacked(g: Graph, packed: Value, shape: tuple[int, ...]) -> Value:
+    """[panels, groups, 16, 4] → `shape` [in, out]: folded into a constant when the graph is opened."""
+    columns = shape[1] + -shape[1] % PANEL
+    matrix = g.op("Reshape", g.op("Transpose", packed, perm=[1, 3, 0, 2]), g.const([-1, columns]))
+    return g.op("Slice", matrix, g.const([0, 0]), g.const(list(shape)), g.const([0, 1]))
+
+
+def _nibbles(g: Graph, pairs: Value) -> tuple[Value, Value]:
+    """Low and high half of every byte."""
+    bits = g.const(np.uint8(_NIBBLE))
+    low = g.op("BitShift", g.op("BitShift", pairs, bits, direction="LEFT"), bits, direction="RIGHT")
+    return low, g.op("BitShift", pairs, bits, direction="RIGHT")
+
+
+def _floats(g: Graph, x: Value) -> Value:
+    return g.op("Cast", x, to=_FLOAT)
+
+
+def _whole_panels(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.pad(row, (0, -len(row) % PANEL))
+
+
+def _outputs(g: Graph, name: str, values: F32) -> Value:
+    """A number per output, stored for whole panels."""
+    stored = g.const(_whole_panels(values), name)
+    missing = len(values) % PANEL
+    return g.op("Slice", stored, g.const([0]), g.const([len(values)]), g.const([0])) if missing else stored
 
 
 def balance(sizes: F32, layers: Sequence[Linear]) -> F32:

@@ -1,0 +1,164 @@
+// Rows of 8-bit codes times a strip of packed weights, register-blocked; the sums stay whole numbers to the end.
+#pragma once
+
+#include <utility>
+
+#include "dot.h"
+
+namespace sk::SK_ISA {
+
+// A strip of panels: `weights` [panels][inputs / 4][16][4], outputs [first, first + 16 panels).
+struct Strip {
+    const ByteProduct& product;
+    const std::int8_t* weights;
+    std::int64_t first;
+    std::int64_t panel_bytes;
+};
+
+// The following strip's weights on their way into the second-level cache, a piece per inner step.
+struct Fetch {
+    const std::int8_t* at;
+    std::int64_t step;
+};
+
+// R rows times NV vectors of outputs, the first being number `vector` of the strip.
+template <int R, int NV>
+SK_INLINE void accumulate_codes(const Strip& strip, std::int64_t row, int vector, Fetch fetch, Sum (&sum)[R][NV]) {
+    const ByteProduct& p = strip.product;
+    const std::int8_t* w[NV];
+    for (int v = 0; v < NV; ++v)
+        w[v] = strip.weights + (vector + v) / panel_vectors * strip.panel_bytes + (vector + v) % panel_vectors * 4 * W;
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < NV; ++v) sum[r][v] = Sum{};
+    const std::uint8_t* const from = p.rows.codes + row * p.rows.stride;
+    const std::int64_t row_bytes = p.linear->inputs * static_cast<std::int64_t>(sizeof(Code));
+    for (std::int64_t k = 0; k < row_bytes; k += group_inputs * sizeof(Code)) {
+        __builtin_prefetch(fetch.at, 0, 2);
+        fetch.at += fetch.step;
+        Weight part[NV];
+        for (int v = 0; v < NV; ++v) part[v] = weight(w[v]), w[v] += group_bytes;
+#pragma GCC unroll 12
+        for (int r = 0; r < R; ++r) {
+            const Inputs x = inputs(reinterpret_cast<const Code*>(from + r * p.rows.stride + k));
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) sum[r][v] = dot(sum[r][v], part[v], x);
+        }
+    }
+}
+
+template <int R, int NV>
+void code_block(const Strip& strip, std::int64_t row, int vector, Fetch fetch) {
+    Sum sum[R][NV];
+    accumulate_codes<R, NV>(strip, row, vector, fetch, sum);
+    const ByteProduct& p = strip.product;
+    const std::int64_t column = strip.first + vector * W;
+    for (int v = 0; v < NV; ++v) {
+        const std::int64_t at = column + v * W;
+        ints excess;  // what the zero point adds to every sum
+        std::memcpy(&excess, p.linear->sums + at, sizeof excess);
+        excess *= p.rows.zero + code_offset;
+        const vec scale = load(p.linear->scale + at), bias = load(p.linear->bias + at);
+        for (int r = 0; r < R; ++r) {
+            const vec value = __builtin_convertvector(total(sum[r][v]) - excess, vec) * scale;
+            const vec y = value * p.rows.scale[row + r] + bias;
+            store(p.out + (row + r) * p.stride + at, p.gelu ? gelu(y) : y);
+        }
+    }
+}
+
+using CodeBlock = void (*)(const Strip&, std::int64_t, int, Fetch);
+
+template <int NV, class Rows>
+struct CodeBlocks;
+template <int NV, int... R>
+struct CodeBlocks<NV, std::integer_sequence<int, R...>> {
+    static constexpr CodeBlock of[] = {code_block<R + 1, NV>...};  // of[rows - 1]
+};
+
+// All rows, in nearly equal blocks, so that no small remainder runs at half speed.
+template <int NV>
+SK_INLINE void code_columns(const Strip& strip, int vector, Fetch fetch, std::int64_t passes) {
+    using Table = CodeBlocks<NV, std::make_integer_sequence<int, block_rows>>;
+    const std::int64_t count = strip.product.count, blocks = ceil_div(count, block_rows);
+    const std::int64_t steps = strip.product.linear->inputs / group_inputs;
+    fetch.step = ceil_div(fetch.step, blocks * passes * steps);
+    fetch.at += vector / NV * blocks * steps * fetch.step;
+    for (std::int64_t row = 0, left = blocks; left > 0; --left) {
+        const std::int64_t rows = ceil_div(count - row, left);
+        Table::of[rows - 1](strip, row, vector, fetch);
+        fetch.at += steps * fetch.step;
+        row += rows;
+    }
+}
+
+// `fetch.step` is here the number of bytes to fetch in all.
+SK_INLINE void code_strip(const Strip& strip, int vectors, Fetch fetch) {
+    int vector = 0;
+    for (; vector + block_width_vectors <= vectors; vector += block_width_vectors)
+        code_columns<block_width_vectors>(strip, vector, fetch, vectors / block_width_vectors);
+    if (vector < vectors) code_columns<1>(strip, vector, fetch, 1);
+}
+
+// 4-bit weights of `panels` panels from `panel` on, as the bytes they stand for.
+SK_INLINE void expand(const ByteLinear& linear, std::int64_t panel, std::int64_t panels, std::int8_t* to) {
+    typedef std::uint16_t halves __attribute__((vector_size(SK_WIDTH * 4)));
+    typedef std::uint8_t bytes __attribute__((vector_size(SK_WIDTH * 4)));
+    typedef std::uint8_t outputs __attribute__((vector_size(SK_WIDTH)));
+    constexpr int pairs_per_block = block_inputs / group_inputs / 2;
+    const std::int64_t blocks = linear.inputs / block_inputs;
+    const std::uint8_t* pair = linear.pairs + panel * blocks * pairs_per_block * group_bytes;
+    const std::uint8_t* factor = linear.factors + panel * blocks * panel_outputs;
+    for (std::int64_t b = 0; b < panels * blocks; ++b, factor += panel_outputs)
+        for (int v = 0; v < panel_vectors; ++v) {
+            outputs packed;
+            std::memcpy(&packed, factor + v * W, sizeof packed);
+            const ints wide = __builtin_convertvector(packed, ints), m = wide & 15;
+            const halves by = (halves)(m | m << 16);
+            const bytes least = (bytes)(m * (wide >> 4) * 0x01010101);
+            for (int g = 0; g < pairs_per_block; ++g) {
+                const std::int64_t at = ((b * pairs_per_block + g) * panel_vectors + v) * 4 * W;
+                std::int8_t* const out = to + (2 * (b * pairs_per_block + g) * panel_vectors + v) * 4 * W;
+                halves both;
+                std::memcpy(&both, pair + at, sizeof both);
+                // Two codes in a 16-bit lane: a product of at most 225 does not reach the upper one.
+                const bytes low = (bytes)((both & 0x0f0f) * by) - least, high = (bytes)((both >> 4 & 0x0f0f) * by) - least;
+                std::memcpy(out, &low, sizeof low);
+                std::memcpy(out + group_bytes, &high, sizeof high);
+            }
+        }
+}
+
+static void multiply_codes(const ByteProduct& p) {
+    const ByteLinear& linear = *p.linear;
+    const std::int64_t panel_bytes = linear.inputs * panel_outputs;
+    for (std::int64_t first = p.first; first < p.last; first += strip_outputs) {
+        const std::int64_t width = p.last - first < strip_outputs ? p.last - first : std::int64_t{strip_outputs};
+        const std::int64_t panel = first / panel_outputs, panels = width / panel_outputs;
+        const std::int8_t* weights = linear.codes + panel * panel_bytes;
+        Fetch fetch{weights + panels * panel_bytes, first + width < p.last ? panels * panel_bytes : 0};
+        if (linear.pairs) {
+            expand(linear, panel, panels, p.scratch);
+            weights = p.scratch;
+            const std::int64_t bytes = panel_bytes / 2;
+            fetch.at = reinterpret_cast<const std::int8_t*>(linear.pairs + (panel + panels) * bytes);
+            fetch.step /= 2;
+        }
+        if (fetch.step == 0) fetch.at = weights;
+        code_strip({p, weights, first, panel_bytes}, static_cast<int>(width / W), fetch);
+    }
+}
+
+// A row as codes, to its own peak; returns the scale. The order of operations is that of the graph.
+static float quantize_row(const float* x, const float* factor, std::int64_t n, int zero, std::uint8_t* codes) {
+    const vec floor = splat(zero ? 0.0f : gelu_floor);
+    const auto value = [&](std::int64_t k) { return factor ? load(x + k) * load(factor + k) : load(x + k) - floor; };
+    vec peaks{};
+    for (std::int64_t k = 0; k < n; k += W) peaks = larger(peaks, magnitude(value(k)));
+    const float most = maximum(peaks) * (zero ? 1.0f / 127 : 1.0f / 255), scale = most > 1e-30f ? most : 1e-30f;
+    const vec steps = splat(1.0f / scale), rounding = splat(12582912.0f);  // 1.5 * 2^23, bits 0x4b400000
+    Code* const to = reinterpret_cast<Code*>(codes);
+    for (std::int64_t k = 0; k < n; k += W) store_codes(to + k, (ints)(value(k) * steps + rounding) - (0x4b400000 - zero));
+    return scale;
+}
+
+}  // namespace sk::SK_ISA
