@@ -18,7 +18,7 @@ from sokuon.convert.package import convert_voice
 from sokuon.decoder_config import DecoderConfig
 from sokuon.decoders import NativeDecoder, OnnxDecoder, _bounded, decoder_tensors, open_decoder
 from sokuon.errors import OptionError
-from sokuon.tensors import F32
+from sokuon.tensors import F32, TensorFile
 from sokuon.voice import Voice
 
 ROUNDING = 1e-6  # absolute: a chunk's sums are the same, but convolutions of another length may be blocked otherwise
@@ -171,7 +171,7 @@ def test_margin_of_the_standard_decoder() -> None:
 
 
 def test_decoder_tensors_are_folded_and_named_as_in_the_checkpoint(voice: Voice) -> None:
-    tensors = decoder_tensors(voice.folder)
+    tensors = decoder_tensors(TensorFile(voice.folder / "decoder.weights"))
     assert {"conv_pre.weight", "cond.bias", "ups.0.weight", "resblocks.0.convs1.0.weight", "conv_post.weight"} <= set(
         tensors
     )

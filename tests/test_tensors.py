@@ -71,6 +71,28 @@ def test_arrays_are_views_of_the_file(tmp_path: Path) -> None:
     assert not array.flags.writeable
 
 
+def resident_bytes(path: Path) -> int:
+    """Memory of this process's maps of a file: the line `Rss: n kB` behind the line that names it."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    starts = [i for i, line in enumerate(lines) if line.endswith(str(path))]
+    return sum(int(next(x for x in lines[i:] if x.startswith("Rss:")).split()[1]) for i in starts) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="this system does not say what is resident")
+def test_released_pages_leave_memory_and_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    numbers = np.arange(1 << 20, dtype=np.float32)
+    save_file({"numbers": numbers}, path)
+    file = TensorFile(path)
+    view = file["numbers"]
+    assert view.sum() > 0
+    before = resident_bytes(path)
+    file.release()
+    assert before >= numbers.nbytes
+    assert resident_bytes(path) < numbers.nbytes / 100
+    np.testing.assert_array_equal(view, numbers)
+
+
 def test_bfloat16_is_widened_exactly(tmp_path: Path) -> None:
     bits = np.array([0x3F80, 0xC000, 0x7F7F, 0x0001, 0x0000], np.uint16)
     path = raw(tmp_path / "a", {"x": {"dtype": "BF16", "shape": [5], "data_offsets": [0, 10]}}, bits.tobytes())

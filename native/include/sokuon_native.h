@@ -51,10 +51,14 @@ SK_API const char* sk_isa(void);
 /* Instruction sets usable on this machine, best first, separated by commas. */
 SK_API const char* sk_isas(void);
 
+/* How weights stay in memory. */
+#define SK_STORAGE_FLOAT32 0
+#define SK_STORAGE_INT16 1 /* 16-bit codes with a scale per output column: about 90 dB */
+
 /* Packs the weights. `isa` NULL or "" means the best one. Returns NULL and a sentence in `error` when something is
  * missing, mis-shaped or unsupported. */
 SK_API sk_decoder* sk_decoder_create(const sk_decoder_config* config, const sk_tensor* tensors, int64_t count,
-                                     const char* isa, char* error, int64_t error_size);
+                                     int32_t storage, const char* isa, char* error, int64_t error_size);
 SK_API void sk_decoder_destroy(sk_decoder* decoder);
 
 /* Bytes of packed weights. */
@@ -74,10 +78,6 @@ SK_API int32_t sk_decoder_profile(const sk_decoder* decoder, const float* z, int
                                   int64_t first, int64_t count, float* out, double* seconds);
 
 /* ---- The flow: prior sample -> latent frames, through couplings of transformer stacks, in FP32. ---- */
-
-/* How weights stay in memory. */
-#define SK_STORAGE_FLOAT32 0
-#define SK_STORAGE_INT16 1 /* 16-bit codes with a scale per output */
 
 typedef struct sk_flow sk_flow;
 

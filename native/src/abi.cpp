@@ -27,13 +27,14 @@ const char* sk_isa(void) { return sk::find_kernels(nullptr)->name; }
 
 const char* sk_isas(void) { return sk::usable_kernels(); }
 
-sk_decoder* sk_decoder_create(const sk_decoder_config* config, const sk_tensor* tensors, int64_t count, const char* isa,
-                              char* error, int64_t error_size) {
+sk_decoder* sk_decoder_create(const sk_decoder_config* config, const sk_tensor* tensors, int64_t count,
+                              int32_t storage, const char* isa, char* error, int64_t error_size) {
     try {
         const sk::Kernels* kernels = sk::find_kernels(isa);
         if (!kernels) throw sk::Error(std::string("this machine has no kernels named ") + isa);
+        if (storage != SK_STORAGE_FLOAT32 && storage != SK_STORAGE_INT16) throw sk::Error("the storage is neither float32 nor int16");
         const sk::Shape shape = sk::read_shape(*config);
-        return new sk_decoder{sk::Decoder(sk::build_model(shape, *kernels, tensors, count))};
+        return new sk_decoder{sk::Decoder(sk::build_model(shape, *kernels, static_cast<sk::Storage>(storage), tensors, count))};
     } catch (const std::bad_alloc&) {
         tell(error, error_size, "not enough memory for the decoder's packed weights");
     } catch (const std::exception& problem) {

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <new>
 
+#include "choose.h"
 #include "pool.h"
 
 namespace sk {
@@ -14,15 +15,14 @@ namespace {
 constexpr float slope = 0.1f;                         // leaky ReLU of the network
 constexpr float last_slope = 0.01f;                   // before conv_post
 constexpr std::int64_t tile_bytes = 1000 << 10;       // working set of a tile: half of a 2 MB second-level cache
-constexpr std::int64_t wide_tile_bytes = 6000 << 10;  // where weights are the larger stream, they decide
-constexpr std::int64_t wide_stride = 256;             // channels from which that is so
+constexpr std::int64_t wide_tile_bytes = 7500 << 10;  // where weights are transformed at use: that is per tile
 constexpr std::int64_t upsampling_rows = 256;         // input rows of a transposed convolution at once
 constexpr std::int64_t most_chunk = 160;              // frames a thread decodes at once: bounds its memory
 constexpr std::int64_t least_chunk = 12;              // below this the margins cost more than a second thread gains
 
 // Samples per tile of a stage: two activations, the transform's planes and one inner plane pair, 5.25 rows in all.
 std::int64_t tile_length(const Stage& stage) {
-    const std::int64_t bytes = stage.stride >= wide_stride ? wide_tile_bytes : tile_bytes;
+    const std::int64_t bytes = stage.stride >= filter_channels ? wide_tile_bytes : tile_bytes;
     return std::max<std::int64_t>(bytes / (stage.stride * 4 * 21 / 4), 256);
 }
 

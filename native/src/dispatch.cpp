@@ -75,15 +75,16 @@ Tiling tiling(const Conv& conv, std::int64_t length, int width) {
 }
 
 std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width) {
+    const std::int64_t panel = panel_floats(conv, width);
     if (conv.outer == Outer::direct) {
         const std::int64_t rows =
             (length < direct_rows ? length : direct_rows) + std::int64_t{conv.taps - 1} * conv.dilation;
-        return rows * round_up(conv.inputs, width);
+        return panel + rows * round_up(conv.inputs, width);
     }
     const Tiling tl = tiling(conv, length, width);
     const Scheme outer = outer_scheme(conv.outer), inner = inner_scheme(conv.inner);
     const std::int64_t products = conv.inner == Inner::none ? outer.points * tl.plane : 2 * inner.points * tl.wide;
-    return outer.points * tl.plane + products;
+    return panel + outer.points * tl.plane + products;
 }
 
 }  // namespace sk

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "storage.h"
 #include "toom_cook.h"
 
 // Inlined always: this header is compiled for several instruction sets, and the linker keeps one copy of what is not.
@@ -24,6 +25,14 @@ struct Signal {
     SK_HEADER bool has(std::int64_t t) const { return t >= first && t < first + count; }
 };
 
+// The weights of a convolution, in one of three forms; `columns` is the width of a column block.
+struct Weights {
+    const float* products;      // transformed: [product][column block][segment][input][columns]
+    const float* filter;        // to be transformed at use: [column block][input][tap][columns]
+    const std::int16_t* codes;  // the same as codes; a direct convolution: [column block][tap][input][columns]
+    const float* scales;        // [tap][padded_outputs], of the codes
+};
+
 // A convolution whose weights are packed for one instruction set: y[t] = bias + sum_k W_k x[t + d k - pad].
 struct Conv {
     int inputs;
@@ -34,8 +43,9 @@ struct Conv {
     int pad;  // may be negative
     Outer outer;
     Inner inner;
-    int groups;  // ceil(taps / outer taps)
-    const float* weights;
+    int groups;    // ceil(taps / outer taps)
+    int segments;  // of one product: the groups, or 1 with an inner scheme
+    Weights weights;
     const float* bias;  // [padded_outputs]
 };
 
@@ -89,6 +99,12 @@ SK_HEADER constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit)
 SK_HEADER constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t unit) { return (value + unit - 1) / unit; }
 
 Tiling tiling(const Conv& conv, std::int64_t length, int width);
+
+// Floats of the panels that weights are brought into at use, for one outer point; they are the head of the scratch.
+SK_HEADER constexpr std::int64_t panel_floats(const Conv& conv, int width) {
+    if (conv.weights.products) return 0;
+    return std::int64_t{conv.segments} * inner_scheme(conv.inner).points * conv.inputs * 2 * width;
+}
 
 // Outputs that a direct convolution computes at once.
 constexpr std::int64_t direct_rows = 192;

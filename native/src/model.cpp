@@ -11,13 +11,14 @@ constexpr int edge_taps = 7;  // of conv_pre and conv_post
 struct Builder {
     const Shape& shape;
     const Kernels& kernels;
+    const Storage storage;
     const NamedTensors tensors;
 
     PackedConv conv(const std::string& name, int outputs, int inputs, int taps, int dilation) const {
         const std::int64_t size = std::int64_t{outputs} * inputs * taps;
         const Filter filter{
             tensors.get(name + ".weight", size), tensors.get(name + ".bias", outputs), outputs, inputs, taps, dilation};
-        return pack_conv(filter, kernels, choose(inputs, outputs, taps));
+        return pack_conv(filter, kernels, choose(inputs, outputs, taps, storage));
     }
 
     Chain chain(int index, int channels, const Branch& branch) const {
@@ -40,7 +41,7 @@ struct Builder {
         const std::string name = "ups." + std::to_string(i);
         const float* weight = tensors.get(name + ".weight", std::int64_t{inputs} * outputs * taps);
         return pack_upsampling({weight, tensors.get(name + ".bias", outputs), outputs, inputs, taps, 1}, shape.rates[i],
-                               kernels, scale);
+                               kernels, storage, scale);
     }
 
     double mean() const { return 1.0 / static_cast<double>(shape.branches.size()); }
@@ -72,7 +73,7 @@ struct Builder {
     }
 };
 
-std::int64_t floats(const PackedConv& conv) { return conv.weights.size() + conv.bias.size(); }
+std::int64_t floats(const PackedConv& conv) { return conv.weights.size() + conv.scales.size() + conv.bias.size(); }
 
 }  // namespace
 
@@ -86,8 +87,9 @@ std::int64_t Model::weight_bytes() const {
     return total * static_cast<std::int64_t>(sizeof(float));
 }
 
-Model build_model(const Shape& shape, const Kernels& kernels, const sk_tensor* tensors, std::int64_t count) {
-    const Builder build{shape, kernels, NamedTensors(tensors, count, "decoder")};
+Model build_model(const Shape& shape, const Kernels& kernels, Storage storage, const sk_tensor* tensors,
+                  std::int64_t count) {
+    const Builder build{shape, kernels, storage, NamedTensors(tensors, count, "decoder")};
     Model model;
     model.shape = shape;
     model.kernels = &kernels;

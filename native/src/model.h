@@ -34,7 +34,7 @@ Shape read_shape(const sk_decoder_config& config);
 
 struct PackedConv {
     Conv view{};
-    Buffer weights, bias;
+    Buffer weights, scales, bias;
 };
 // A transposed convolution as ordinary ones. Output t rate + p takes its taps from x[t + shift - q]; the phases p of
 // one shift are one convolution with `rate` times fewer rows, whose channels are those of its phases side by side.
@@ -69,6 +69,7 @@ struct Model {
 };
 
 // Packs named tensors; throws Error when one is missing or has a wrong size.
-Model build_model(const Shape& shape, const Kernels& kernels, const sk_tensor* tensors, std::int64_t count);
+Model build_model(const Shape& shape, const Kernels& kernels, Storage storage, const sk_tensor* tensors,
+                  std::int64_t count);
 
 }  // namespace sk

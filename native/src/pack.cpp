@@ -1,31 +1,12 @@
 #include "pack.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace sk {
 
 namespace {
-
-// Where element (row k, output column) of a [segments * depth][columns] product lies: column blocks of `block` floats,
-// the last ones narrower by whole vectors.
-class ColumnBlocks {
-  public:
-    ColumnBlocks(const Kernels& kernels, std::int64_t rows, int columns)
-        : rows_(rows),
-          wide_(columns / kernels.columns * kernels.columns),
-          block_(kernels.columns),
-          width_(kernels.width) {}
-    std::int64_t at(std::int64_t row, int column) const {
-        const int block = column < wide_ ? block_ : width_;
-        const int first = column < wide_ ? column / block_ * block_ : wide_ + (column - wide_) / width_ * width_;
-        return first * rows_ + row * block + (column - first);
-    }
-
-  private:
-    std::int64_t rows_;
-    int wide_, block_, width_;
-};
 
 Buffer pad_bias(const float* bias, int outputs, int padded) {
     Buffer buffer(padded);
@@ -33,77 +14,160 @@ Buffer pad_bias(const float* bias, int outputs, int padded) {
     return buffer;
 }
 
-// Factors of the nested filter transform, [tap][outer point, inner point].
-std::vector<double> nested_factors(const Conv& conv) {
+int block_width(const Conv& conv, const Kernels& kernels, int first) {
+    return conv.padded_outputs - first >= kernels.columns ? kernels.columns : kernels.width;
+}
+
+int products_of(const Conv& conv) { return outer_scheme(conv.outer).points * inner_scheme(conv.inner).points; }
+
+// Factors of the filter transform, [tap][product = (outer point, inner point)][segment]. Without an inner scheme the
+// groups are segments of one product; a direct convolution is the scheme F(1,1), each tap its own group.
+std::vector<double> transform_factors(const Conv& conv) {
     const Scheme outer = outer_scheme(conv.outer), inner = inner_scheme(conv.inner);
     std::vector<double> factors;
-    for (int tap = 0; tap < conv.taps; ++tap)
+    for (int tap = 0; tap < conv.taps; ++tap) {
+        const int group = tap / outer.taps;
         for (int p = 0; p < outer.points; ++p)
             for (int q = 0; q < inner.points; ++q)
-                factors.push_back(filter_factor(outer, p, tap % outer.taps) *
-                                  filter_factor(inner, q, tap / outer.taps));
+                for (int s = 0; s < conv.segments; ++s) {
+                    const double within = filter_factor(outer, p, tap % outer.taps);
+                    const bool nested = conv.inner != Inner::none;
+                    factors.push_back(nested ? within * filter_factor(inner, q, group) : group == s ? within : 0.0);
+                }
+    }
     return factors;
 }
 
-// weights [outer point, inner point][column block][input][...]: one product per point pair. Column blocks are filled
-// one after the other, because each is contiguous in every product.
-Buffer pack_nested(const Filter& f, const Conv& conv, const Kernels& kernels) {
-    const std::vector<double> factors = nested_factors(conv);
-    const int points = static_cast<int>(factors.size()) / f.taps;
-    const ColumnBlocks blocks(kernels, f.inputs, conv.padded_outputs);
-    const std::int64_t size = std::int64_t{f.inputs} * conv.padded_outputs;
-    Buffer packed(points * size);
-    std::vector<double> sums(points);
-    for (int first = 0; first < f.outputs; first += kernels.columns)
+// One block of output columns of every product: values [product][segment, input][width].
+class ColumnBlock {
+  public:
+    ColumnBlock(const Filter& filter, const Conv& conv)
+        : filter_(filter), conv_(conv), factors_(transform_factors(conv)) {}
+
+    std::int64_t rows() const { return std::int64_t{conv_.segments} * conv_.inputs; }
+    int products() const { return products_of(conv_); }
+    const float* product(int index) const { return values_.data() + index * rows() * width_; }
+
+    void transform(int first, int width) {
+        width_ = width;
+        values_.assign(static_cast<std::size_t>(products() * rows() * width), 0.0f);
+        for (int column = 0; column < std::min(width, filter_.outputs - first); ++column)
+            for (int i = 0; i < conv_.inputs; ++i) transform_one(first + column, column, i);
+    }
+
+  private:
+    // Summed in double precision, rounded once.
+    void transform_one(int output, int column, int input) {
+        const std::size_t points = static_cast<std::size_t>(products()) * conv_.segments;
+        const float* w = filter_.weight + (std::int64_t{output} * filter_.inputs + input) * filter_.taps;
+        sums_.assign(points, 0.0);
+        for (int tap = 0; tap < filter_.taps; ++tap)
+            for (std::size_t p = 0; p < points; ++p) sums_[p] += factors_[tap * points + p] * w[tap];
+        float* to = values_.data() + std::int64_t{input} * width_ + column;
+        for (std::size_t p = 0; p < points; ++p) to[p * conv_.inputs * width_] = static_cast<float>(sums_[p]);
+    }
+
+    const Filter& filter_;
+    const Conv& conv_;
+    const std::vector<double> factors_;
+    int width_ = 0;
+    std::vector<float> values_;
+    std::vector<double> sums_;
+};
+
+// [product][column block][segment, input][columns], a block at a time.
+void pack_products(const Filter& filter, const Kernels& kernels, PackedConv& packed) {
+    const Conv& conv = packed.view;
+    ColumnBlock block(filter, conv);
+    const std::int64_t size = block.rows() * conv.padded_outputs;
+    packed.weights = Buffer(block.products() * size);
+    for (int first = 0, width = 0; first < conv.padded_outputs; first += width) {
+        width = block_width(conv, kernels, first);
+        block.transform(first, width);
+        for (int p = 0; p < block.products(); ++p)
+            std::memcpy(packed.weights.data() + p * size + first * block.rows(), block.product(p),
+                        sizeof(float) * block.rows() * width);
+    }
+    packed.view.weights.products = packed.weights.data();
+}
+
+// Steps between the taps and the inputs of a column block that is kept untransformed.
+struct Steps {
+    std::int64_t tap, input;
+};
+
+Steps steps_of(const Conv& conv, int width) {
+    if (conv.outer == Outer::direct) return {std::int64_t{conv.inputs} * width, width};
+    return {width, std::int64_t{conv.taps} * width};
+}
+
+// [column block] of taps as they are.
+void fill_block(const Filter& f, int first, int width, Steps steps, float* to) {
+    for (int o = first; o < std::min(first + width, f.outputs); ++o)
         for (int i = 0; i < f.inputs; ++i)
-            for (int o = first; o < std::min(first + kernels.columns, f.outputs); ++o) {
-                const float* w = f.weight + (std::int64_t{o} * f.inputs + i) * f.taps;
-                std::fill(sums.begin(), sums.end(), 0.0);
-                for (int tap = 0; tap < f.taps; ++tap)
-                    for (int p = 0; p < points; ++p) sums[p] += factors[tap * points + p] * w[tap];
-                float* to = packed.data() + blocks.at(i, o);
-                for (int p = 0; p < points; ++p) to[p * size] = static_cast<float>(sums[p]);
+            for (int tap = 0; tap < f.taps; ++tap)
+                to[tap * steps.tap + i * steps.input + o - first] =
+                    f.weight[(std::int64_t{o} * f.inputs + i) * f.taps + tap];
+}
+
+void pack_filter(const Filter& filter, const Kernels& kernels, PackedConv& packed) {
+    Conv& conv = packed.view;
+    const std::int64_t rows = std::int64_t{conv.taps} * conv.inputs;
+    packed.weights = Buffer(rows * conv.padded_outputs);
+    for (int first = 0, width = 0; first < conv.padded_outputs; first += width) {
+        width = block_width(conv, kernels, first);
+        fill_block(filter, first, width, steps_of(conv, width), packed.weights.data() + first * rows);
+    }
+    conv.weights.filter = packed.weights.data();
+}
+
+// One tap and output column: codes = rint(values / scale); the scale is the largest value / 32767.
+float encode(const float* values, std::int64_t step, int count, std::int16_t* codes) {
+    constexpr float most = 32767.0f, rounding = 1.5f * (1 << 23);  // adding it leaves no fraction
+    float largest = 0.0f;
+    for (int i = 0; i < count; ++i) largest = std::max(largest, std::abs(values[i * step]));
+    const float inverse = largest > 0.0f ? most / largest : 0.0f;
+    for (int i = 0; i < count; ++i)
+        codes[i * step] = static_cast<std::int16_t>(values[i * step] * inverse + rounding - rounding);
+    return largest / most;
+}
+
+void pack_codes(const Filter& filter, const Kernels& kernels, PackedConv& packed) {
+    Conv& conv = packed.view;
+    const std::int64_t rows = std::int64_t{conv.taps} * conv.inputs;
+    packed.weights = Buffer(ceil_div(rows * conv.padded_outputs, 2));
+    packed.scales = Buffer(std::int64_t{conv.taps} * conv.padded_outputs);
+    std::int16_t* codes = reinterpret_cast<std::int16_t*>(packed.weights.data());
+    std::vector<float> block;
+    for (int first = 0, width = 0; first < conv.padded_outputs; first += width) {
+        width = block_width(conv, kernels, first);
+        const Steps steps = steps_of(conv, width);
+        block.assign(static_cast<std::size_t>(rows * width), 0.0f);
+        fill_block(filter, first, width, steps, block.data());
+        for (int tap = 0; tap < conv.taps; ++tap)
+            for (int c = 0; c < width; ++c) {
+                const std::int64_t at = tap * steps.tap + c;
+                packed.scales.data()[std::int64_t{tap} * conv.padded_outputs + first + c] =
+                    encode(block.data() + at, steps.input, conv.inputs, codes + first * rows + at);
             }
-    return packed;
+    }
+    conv.weights.codes = codes;
+    conv.weights.scales = packed.scales.data();
 }
 
-// weights [outer point][column block][group][input][...]: the groups are segments of one product.
-Buffer pack_flat(const Filter& f, const Conv& conv, const Kernels& kernels) {
-    const Scheme outer = outer_scheme(conv.outer);
-    const std::int64_t rows = std::int64_t{conv.groups} * f.inputs;
-    const ColumnBlocks blocks(kernels, rows, conv.padded_outputs);
-    const std::int64_t size = rows * conv.padded_outputs;
-    Buffer packed(outer.points * size);
-    for (int o = 0; o < f.outputs; ++o)
-        for (int i = 0; i < f.inputs; ++i) {
-            const float* w = f.weight + (std::int64_t{o} * f.inputs + i) * f.taps;
-            for (int p = 0; p < outer.points; ++p)
-                for (int g = 0; g < conv.groups; ++g) {
-                    double sum = 0.0;
-                    for (int k = 0; k < outer.taps && g * outer.taps + k < f.taps; ++k)
-                        sum += filter_factor(outer, p, k) * w[g * outer.taps + k];
-                    packed.data()[p * size + blocks.at(std::int64_t{g} * f.inputs + i, o)] = static_cast<float>(sum);
-                }
-        }
-    return packed;
-}
-
-// weights [column block][tap][input][...]
-Buffer pack_direct(const Filter& f, const Conv& conv, const Kernels& kernels) {
-    const std::int64_t rows = std::int64_t{f.taps} * f.inputs;
-    const ColumnBlocks blocks(kernels, rows, conv.padded_outputs);
-    Buffer packed(rows * conv.padded_outputs);
-    for (int o = 0; o < f.outputs; ++o)
-        for (int i = 0; i < f.inputs; ++i)
-            for (int k = 0; k < f.taps; ++k)
-                packed.data()[blocks.at(std::int64_t{k} * f.inputs + i, o)] =
-                    f.weight[(std::int64_t{o} * f.inputs + i) * f.taps + k];
-    return packed;
+// The forms that kernels/conv_product.h can transform at use.
+Form usable_form(const Conv& conv, Form form) {
+    const int groups = inner_scheme(conv.inner).taps;
+    const bool nested = conv.inner != Inner::none && (conv.taps == 4 * groups - 1 || conv.taps == 4 * groups - 3);
+    const bool single = conv.outer == Outer::f63 && conv.taps == 3;
+    if (conv.outer == Outer::direct) return form == Form::codes ? form : Form::products;
+    return nested || single ? form : Form::products;
 }
 
 // Phases [first, last) of a transposed filter as an ordinary one. Phase p: taps j = start + rate q, q = 0, 1, …, read
 // x[t + shift - q], so that tap k = taps - 1 - q of the ordinary filter has pad taps - 1 - shift.
-PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Kernels& kernels, double scale) {
+PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Kernels& kernels, Storage storage,
+                       double scale) {
     const int pad = (f.taps - rate) / 2, width = static_cast<int>(round_up(f.outputs, kernels.width));
     const int shift = (first + pad) / rate;
     const int taps = static_cast<int>(ceil_div(f.taps - (first + pad) % rate, rate));
@@ -119,7 +183,7 @@ PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Ker
                         static_cast<float>(scale * f.weight[(std::int64_t{i} * f.outputs + o) * f.taps + j]);
         }
     const Filter ordinary{weight.data(), bias.data(), outputs, f.inputs, taps, 1};
-    PhaseGroup group{first, pack_conv(ordinary, kernels, choose_upsampling(f.inputs, taps))};
+    PhaseGroup group{first, pack_conv(ordinary, kernels, choose_upsampling(f.inputs, taps, storage))};
     group.conv.view.pad = taps - 1 - shift;
     return group;
 }
@@ -131,27 +195,25 @@ PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice) {
     Conv& conv = packed.view;
     conv = {f.inputs,     f.outputs,    static_cast<int>(round_up(f.outputs, kernels.width)),
             f.taps,       f.dilation,   (f.taps - 1) / 2 * f.dilation,
-            choice.outer, choice.inner, 1,
-            nullptr,      nullptr};
-    conv.groups = static_cast<int>(ceil_div(f.taps, outer_scheme(conv.outer).taps));
-    if (conv.outer == Outer::direct)
-        packed.weights = pack_direct(f, conv, kernels);
-    else if (conv.inner == Inner::none)
-        packed.weights = pack_flat(f, conv, kernels);
-    else
-        packed.weights = pack_nested(f, conv, kernels);
+            choice.outer, choice.inner, static_cast<int>(ceil_div(f.taps, outer_scheme(choice.outer).taps)),
+            1,            {},           nullptr};
+    if (conv.inner == Inner::none) conv.segments = conv.groups;
+    const Form form = usable_form(conv, choice.form);
+    if (form == Form::products) pack_products(f, kernels, packed);
+    if (form == Form::filter) pack_filter(f, kernels, packed);
+    if (form == Form::codes) pack_codes(f, kernels, packed);
     packed.bias = pad_bias(f.bias, f.outputs, conv.padded_outputs);
-    conv.weights = packed.weights.data();
     conv.bias = packed.bias.data();
     return packed;
 }
 
-std::vector<PhaseGroup> pack_upsampling(const Filter& f, int rate, const Kernels& kernels, double scale) {
+std::vector<PhaseGroup> pack_upsampling(const Filter& f, int rate, const Kernels& kernels, Storage storage,
+                                        double scale) {
     const int pad = (f.taps - rate) / 2;
     std::vector<PhaseGroup> groups;
     for (int first = 0; first < rate;) {
         const int last = std::min(rate, ((first + pad) / rate + 1) * rate - pad);  // the phases of one shift
-        groups.push_back(pack_phases(f, rate, first, last, kernels, scale));
+        groups.push_back(pack_phases(f, rate, first, last, kernels, storage, scale));
         first = last;
     }
     return groups;

@@ -19,6 +19,7 @@ PackedConv pack_conv(const Filter& filter, const Kernels& kernels, Choice choice
 
 // Transposed filter: weight [inputs][outputs][taps], upsampling by `rate`, padding (taps - rate) / 2; `scale`
 // multiplies the weights, not the bias.
-std::vector<PhaseGroup> pack_upsampling(const Filter& filter, int rate, const Kernels& kernels, double scale);
+std::vector<PhaseGroup> pack_upsampling(const Filter& filter, int rate, const Kernels& kernels, Storage storage,
+                                        double scale);
 
 }  // namespace sk

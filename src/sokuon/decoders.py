@@ -50,7 +50,9 @@ class NativeDecoder:
 
     def __init__(self, folder: Path, config: DecoderConfig, threads: int) -> None:
         self._threads = threads
-        self._kernel = native.NativeDecoder(config, decoder_tensors(folder))
+        file = TensorFile(folder / "decoder.weights")
+        self._kernel = native.NativeDecoder(config, decoder_tensors(file))
+        file.release()
 
     def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
         """See Decoder."""
@@ -69,10 +71,9 @@ def open_decoder(voice: Voice, threads: int, choice: DecoderChoice = "auto") -> 
     return kind(voice.folder, voice.manifest.decoder, threads)
 
 
-def decoder_tensors(folder: Path) -> dict[str, F32]:
-    """The folded decoder tensors of a converted voice, mapped from the file that decoder.onnx reads too."""
-    tensors = TensorFile(folder / "decoder.weights")
-    return {name.removeprefix(_PREFIX): tensors[name] for name in tensors}
+def decoder_tensors(file: TensorFile) -> dict[str, F32]:
+    """The folded decoder tensors of a converted voice: views of `decoder.weights`, which decoder.onnx reads too."""
+    return {name.removeprefix(_PREFIX): file[name] for name in file}
 
 
 def _bounded(chunks: Sequence[int]) -> Iterator[int]:

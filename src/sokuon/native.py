@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,11 @@ from sokuon.decoder_config import DecoderConfig
 from sokuon.errors import SokuonError, WeightError
 
 F32 = npt.NDArray[np.float32]
+Storage = Literal["float32", "int16"]
 Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
 
 ABI_VERSION = 1
+_STORAGE = {"float32": 0, "int16": 1}  # SK_STORAGE_…
 SLICE_FRAMES = 160  # per thread and call; between calls Python handles signals
 ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
 LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
@@ -71,6 +73,7 @@ _SIGNATURES: Signatures = {
             ctypes.POINTER(_Config),
             ctypes.POINTER(_Tensor),
             ctypes.c_int64,
+            ctypes.c_int32,
             ctypes.c_char_p,
             ctypes.c_char_p,
             ctypes.c_int64,
@@ -100,10 +103,11 @@ class NativeDecoder:
     """A HiFi-GAN decoder with its weights packed for this machine.
 
     Immutable after construction: any number of threads may use it at once. `tensors` are the plain FP32 tensors of the
-    checkpoint, weight norm folded, without the "dec." prefix; they are not needed afterwards.
+    checkpoint, weight norm folded, without the "dec." prefix; they are not needed afterwards. `storage` is how the
+    transformed filters stay in memory: exact, or as 16-bit codes with a scale per product and output, in half of it.
     """
 
-    def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32]) -> None:
+    def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32], storage: Storage = "float32") -> None:
         self.config = config
         self._handle: int | None = None
         self._library = library()
@@ -112,7 +116,9 @@ class NativeDecoder:
         table = (_Tensor * len(arrays))(*(_Tensor(n.encode(), a.ctypes.data, a.size) for n, a in arrays.items()))
         isa = os.environ.get(ISA_VARIABLE, "").encode()
         shape = _c_config(config)
-        self._handle = self._library.sk_decoder_create(shape, table, len(arrays), isa, error, len(error))
+        self._handle = self._library.sk_decoder_create(
+            shape, table, len(arrays), _STORAGE.get(storage, -1), isa, error, len(error)
+        )
         if not self._handle:
             raise WeightError(f"The native decoder cannot take these weights: {error.value.decode()}.")
 

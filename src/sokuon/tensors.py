@@ -78,6 +78,14 @@ class TensorFile(Mapping[str, npt.NDArray[Any]]):
         array: npt.NDArray[Any] = np.frombuffer(self._map, dtype, count, entry.offset).reshape(entry.shape)
         return widen_bfloat16(array) if entry.dtype == "BF16" else array
 
+    def release(self) -> None:
+        """Give back the memory of the pages read so far; a view that is used again reads them from the file again.
+
+        For tensors that were copied into another form. Where the system has no such call, nothing happens.
+        """
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
 

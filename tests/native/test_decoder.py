@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import platform
 import signal
@@ -17,12 +18,17 @@ import reference
 from sokuon import native
 from sokuon.decoder_config import DecoderConfig
 from sokuon.errors import WeightError
-from sokuon.native import NativeDecoder
+from sokuon.native import NativeDecoder, Storage
 
 F32 = npt.NDArray[np.float32]
 
 # Exact FP32 "to rounding": an FP32 product summed directly has 130 dB here, Toom-Cook transforms cost 10-16 dB of it.
 EXACT_DB = 105.0
+
+# 16-bit codes err evenly by up to half a step of max|w| / 32767: 91 dB below normally distributed weights, the largest
+# of which is 2.6 to 3 deviations in 100 to 300. Layers in a row add their errors.
+CODES_DB = 85.0
+STORAGES: dict[Storage, float] = {"float32": EXACT_DB, "int16": CODES_DB}
 
 BASE = DecoderConfig(
     latent_channels=12,
@@ -57,6 +63,25 @@ CONFIGS = {
     ),
     "kernel-is-rate": dataclasses.replace(BASE, upsample_rates=(8, 2, 2), upsample_kernels=(16, 2, 2)),
     "rate-1": dataclasses.replace(BASE, upsample_rates=(1, 5), upsample_kernels=(3, 15)),
+    # Wide enough for weights that are kept as filters or codes, and not a whole number of column blocks.
+    "filters": dataclasses.replace(
+        BASE,
+        latent_channels=131,
+        initial_channels=264,
+        upsample_rates=(3,),
+        upsample_kernels=(7,),
+        resblock_kernels=(3, 5, 7, 9, 11, 13),
+        resblock_dilations=((1, 3),) * 6,
+    ),
+    "filters-resblock-2": dataclasses.replace(
+        BASE,
+        initial_channels=512,
+        upsample_rates=(2, 2),
+        upsample_kernels=(4, 2),
+        resblock=2,
+        resblock_kernels=(1, 7, 11),
+        resblock_dilations=((1, 2), (2, 6), (3, 1)),
+    ),
     "down-to-1-channel": dataclasses.replace(
         BASE, initial_channels=8, upsample_rates=(2, 2, 2), upsample_kernels=(4, 4, 4)
     ),
@@ -79,16 +104,45 @@ def inputs(config: DecoderConfig, frames: int, seed: int = 1) -> tuple[F32, F32]
     return z, rng.standard_normal(config.speaker_channels).astype(np.float32)
 
 
-@pytest.mark.usefixtures("isa")
-@pytest.mark.parametrize("name", CONFIGS)
-def test_equals_float64(name: str) -> None:
+@functools.cache
+def truth_of(name: str) -> tuple[dict[str, F32], F32, F32, reference.F64]:
+    """Weights, 23 frames of input, and the float64 samples."""
     config = CONFIGS[name]
     tensors = reference.random_tensors(config)
     z, g = inputs(config, 23)
-    samples = NativeDecoder(config, tensors).decode(z, g, threads=1)
+    return tensors, z, g, reference.decode(config, tensors, z, g)
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("name", CONFIGS)
+def test_equals_float64(name: str, storage: Storage) -> None:
+    config = CONFIGS[name]
+    tensors, z, g, truth = truth_of(name)
+    samples = NativeDecoder(config, tensors, storage).decode(z, g, threads=1)
     assert samples.shape == (23 * config.hop,)
     assert samples.dtype == np.float32
-    assert reference.snr(samples, reference.decode(config, tensors, z, g)) > EXACT_DB
+    assert reference.snr(samples, truth) > STORAGES[storage]
+
+
+def test_codes_take_half_the_memory() -> None:
+    config = CONFIGS["filters"]
+    tensors = truth_of("filters")[0]
+    floats = sum(tensor.nbytes for tensor in tensors.values())
+    kept = {storage: NativeDecoder(config, tensors, storage).weight_bytes for storage in STORAGES}
+    assert kept["float32"] < 2 * floats  # kernel 13 is kept transformed
+    assert kept["int16"] < kept["float32"] - floats / 3
+
+
+def test_constant_and_empty_filters_survive_codes() -> None:
+    """A tap of zeros has no scale; one of equal values is exact."""
+    config = CONFIGS["filters"]
+    tensors = dict(truth_of("filters")[0])
+    tensors["resblocks.0.convs1.0.weight"] = np.zeros_like(tensors["resblocks.0.convs1.0.weight"])
+    tensors["resblocks.2.convs2.1.weight"] = np.full_like(tensors["resblocks.2.convs2.1.weight"], 1e-3)
+    z, g = inputs(config, 5)
+    samples = NativeDecoder(config, tensors, "int16").decode(z, g, threads=1)
+    assert reference.snr(samples, reference.decode(config, tensors, z, g)) > CODES_DB
 
 
 @pytest.mark.usefixtures("isa")
@@ -165,6 +219,11 @@ def test_bad_weights_are_named() -> None:
         NativeDecoder(BASE, missing)
     with pytest.raises(WeightError, match=r"conv_post\.weight has 7 values, expected 168"):
         NativeDecoder(BASE, tensors | {"conv_post.weight": np.zeros((1, 1, 7), np.float32)})
+
+
+def test_unknown_storage_is_named() -> None:
+    with pytest.raises(WeightError, match="neither float32 nor int16"):
+        NativeDecoder(BASE, reference.random_tensors(BASE), "int8")  # type: ignore[arg-type]
 
 
 def test_unknown_isa_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

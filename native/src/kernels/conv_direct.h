@@ -2,8 +2,7 @@
 // padding, and every tap is one segment of a fused product.
 #pragma once
 
-#include "../kernels.h"
-#include "gemm.h"
+#include "conv_product.h"
 
 namespace sk::SK_ISA {
 
@@ -20,23 +19,23 @@ SK_INLINE void direct_pass(const Conv& conv, const ConvCall& call, const std::in
                            std::int64_t hi) {
     const std::int64_t row = round_up(conv.inputs, W);
     const std::int64_t reach = std::int64_t{conv.taps - 1} * conv.dilation;
-    activate(call.in, lo - conv.pad, hi - conv.pad + reach, call.slope, row, call.scratch);
-    Product p{};
-    p.a = call.scratch;
+    float* activated = call.scratch + panel_floats(conv, W);
+    activate(call.in, lo - conv.pad, hi - conv.pad + reach, call.slope, row, activated);
+    Product p = conv_product(conv, 0);
+    p.a = activated;
     p.lda = row;
     p.offsets = offsets;
-    p.segments = conv.taps;
-    p.depth = conv.inputs;
-    p.weights = conv.weights;
     p.c = call.out.row(lo);
     p.ldc = call.out.stride;
     p.rows = hi - lo;
-    p.columns = conv.padded_outputs;
     p.bias = conv.bias;
     p.residual = call.residual ? call.residual->row(lo) : nullptr;
     p.ldr = call.residual ? call.residual->stride : 0;
     p.accumulate = call.accumulate;
-    multiply<true>(p);
+    if (conv.weights.codes)
+        expanded_product(conv, p, call.scratch);
+    else
+        multiply<true>(p);
 }
 
 SK_INLINE void direct(const Conv& conv, const ConvCall& call) {

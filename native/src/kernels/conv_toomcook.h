@@ -6,8 +6,7 @@
 // Without an inner scheme the product reads the groups of V directly (offset = tile) and writes M [points][…][cout].
 #pragma once
 
-#include "../kernels.h"
-#include "gemm.h"
+#include "conv_product.h"
 #include "transform.h"
 
 namespace sk::SK_ISA {
@@ -122,51 +121,59 @@ void inner_output(const Conv& conv, const Tiling& tl, const float* wide, float* 
     }
 }
 
-SK_INLINE Product plain_product(const Conv& conv, const Tiling& tl, const std::int64_t* offsets) {
-    Product p{};
+// All products of one outer point: inner point q reads p.a + q * step and writes p.c + q * step.
+template <Outer O, Inner I>
+SK_INLINE void point_products(const Conv& conv, Product p, std::int64_t step, int point, float* panels) {
+    constexpr int points = inner_scheme(I).points;
+    // Without an inner scheme only the three taps of F(6,3) are ever kept untransformed.
+    if constexpr (I != Inner::none || O == Outer::f63) {
+        if (conv.weights.codes)
+            return filtered_products<O, I>(conv, p, conv.weights.codes, step, point, panels);
+        if (conv.weights.filter)
+            return filtered_products<O, I>(conv, p, conv.weights.filter, step, point, panels);
+    }
+    p.weights = conv_product(conv, std::int64_t{point} * points).weights;
+    for (int q = 0; q < points; ++q) {
+        multiply<false>(p);
+        p.a += step;
+        p.c += step;
+        p.weights += std::int64_t{conv.segments} * conv.inputs * conv.padded_outputs;
+    }
+}
+
+SK_INLINE Product planes_product(const Conv& conv, const Tiling& tl, const std::int64_t* offsets, std::int64_t rows) {
+    Product p = conv_product(conv, 0);
     p.lda = p.ldc = tl.row;
     p.offsets = offsets;
-    p.segments = 1;
-    p.depth = conv.inputs;
-    p.columns = conv.padded_outputs;
+    p.rows = rows;
     return p;
 }
 
 // All points without an inner scheme: M[p] = sum_g V[p][tile + g] U[p][g]. Rows run over the classes' tiles in one go;
 // the few rows between two classes are computed and ignored.
 template <Outer O>
-void flat_points(const Conv& conv, const Tiling& tl, const float* planes, float* products) {
+void flat_points(const Conv& conv, const Tiling& tl, const float* planes, float* products, float* panels) {
     std::int64_t offsets[32];
     for (int g = 0; g < conv.groups; ++g) offsets[g] = g * tl.row;
-    Product p = plain_product(conv, tl, offsets);
-    p.segments = conv.groups;
-    p.rows = conv.dilation * tl.tiles_in - (conv.groups - 1);
+    Product p = planes_product(conv, tl, offsets, conv.dilation * tl.tiles_in - (conv.groups - 1));
     for (int point = 0; point < OuterTransform<O>::points; ++point) {
         p.a = planes + point * tl.plane;
         p.c = products + point * tl.plane;
-        p.weights = conv.weights + std::int64_t{point} * conv.groups * conv.inputs * conv.padded_outputs;
-        multiply<false>(p);
+        point_products<O, Inner::none>(conv, p, 0, point, panels);
     }
 }
 
 // All points with an inner scheme; the result takes the place of the input planes.
 template <Outer O, Inner I>
-void nested_points(const Conv& conv, const Tiling& tl, float* planes, float* wide) {
-    constexpr int inner_points = InnerTransform<I>::points;
+void nested_points(const Conv& conv, const Tiling& tl, float* planes, float* wide, float* panels) {
     const std::int64_t zero = 0;
-    Product p = plain_product(conv, tl, &zero);
-    p.rows = conv.dilation * tl.super;
-    p.weights = conv.weights;
-    float* products = wide + inner_points * tl.wide;
+    Product p = planes_product(conv, tl, &zero, conv.dilation * tl.super);
+    p.a = wide;
+    p.c = wide + InnerTransform<I>::points * tl.wide;
     for (int point = 0; point < OuterTransform<O>::points; ++point) {
         inner_input<I>(conv, tl, planes + point * tl.plane, wide);
-        for (int q = 0; q < inner_points; ++q) {
-            p.a = wide + q * tl.wide;
-            p.c = products + q * tl.wide;
-            multiply<false>(p);
-            p.weights += std::int64_t{conv.inputs} * conv.padded_outputs;
-        }
-        inner_output<I>(conv, tl, products, planes + point * tl.plane);
+        point_products<O, I>(conv, p, tl.wide, point, panels);
+        inner_output<I>(conv, tl, p.c, planes + point * tl.plane);
     }
 }
 
@@ -183,14 +190,14 @@ void outer_store(const Conv& conv, const ConvCall& call, const Tiling& tl, const
 template <Outer O, Inner I>
 void toom_cook(const Conv& conv, const ConvCall& call) {
     const Tiling tl = tiling(conv, call.hi - call.lo, W);
-    float* planes = call.scratch;
+    float* planes = call.scratch + panel_floats(conv, W);
     float* rest = planes + OuterTransform<O>::points * tl.plane;
     outer_input<O>(conv, call, tl, planes);
     if constexpr (I == Inner::none) {
-        flat_points<O>(conv, tl, planes, rest);
+        flat_points<O>(conv, tl, planes, rest, call.scratch);
         outer_store<O>(conv, call, tl, rest);
     } else {
-        nested_points<O, I>(conv, tl, planes, rest);
+        nested_points<O, I>(conv, tl, planes, rest, call.scratch);
         outer_store<O>(conv, call, tl, planes);
     }
 }

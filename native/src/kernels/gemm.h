@@ -40,8 +40,8 @@ constexpr int rows_of(int vectors) { return vectors == 2 ? 6 : 12; }
 // A part of the next column block's weights, fetched into the second-level cache while this block computes: weights
 // are read once per tile, from the last-level cache, and a stream of their own would stall the first block of rows.
 struct Ahead {
-    const float* at;
-    std::int64_t step;  // floats per inner iteration
+    const char* at;
+    std::int64_t step;  // bytes per inner iteration
 };
 
 // Stride: compile-time distance of the rows of A, or 0. With narrow rows 24 of them are in flight, and their addresses,
@@ -97,12 +97,13 @@ struct Blocks<NV, Fused, Stride, std::integer_sequence<int, R...>> {
 };
 
 // One block of columns: rows are cut into nearly equal blocks, so that no small remainder runs at half speed.
+// `next`: what to fetch meanwhile, `row_bytes` for every row of weights.
 template <int NV, bool Fused, int Stride>
-SK_INLINE void column_block(const Product& p, std::int64_t column, const float* w) {
+SK_INLINE void column_block(const Product& p, std::int64_t column, const float* w, const void* next, int row_bytes) {
     constexpr int most = rows_of(NV);
     using Table = Blocks<NV, Fused, Stride, std::make_integer_sequence<int, most>>;
     const std::int64_t depth = std::int64_t{p.segments} * p.depth, blocks = (p.rows + most - 1) / most;
-    Ahead ahead{w + depth * NV * W, (NV * W + blocks - 1) / blocks};
+    Ahead ahead{static_cast<const char*>(next), (row_bytes + blocks - 1) / blocks};
     for (std::int64_t row = 0, left = blocks; left > 0; --left) {
         const std::int64_t rows = (p.rows - row + left - 1) / left;
         Table::of[rows - 1](p, row, column, w, ahead);
@@ -111,25 +112,30 @@ SK_INLINE void column_block(const Product& p, std::int64_t column, const float* 
     }
 }
 
+template <int NV, bool Fused, int Stride>
+SK_INLINE void weighted_block(const Product& p, std::int64_t column, std::int64_t depth) {
+    const float* w = p.weights + column * depth;
+    column_block<NV, Fused, Stride>(p, column, w, w + depth * NV * W, NV * W * 4);
+}
+
 template <bool Fused>
 SK_INLINE void multiply(const Product& p) {
     constexpr std::int64_t wide = block_vectors * W;
-    const float* w = p.weights;
     const std::int64_t depth = std::int64_t{p.segments} * p.depth;
     std::int64_t column = 0;
-    for (; column + wide <= p.columns; column += wide, w += depth * wide) {
+    for (; column + wide <= p.columns; column += wide) {
         if (p.lda == wide)
-            column_block<block_vectors, Fused, wide>(p, column, w);
+            weighted_block<block_vectors, Fused, wide>(p, column, depth);
         else if (p.lda == 2 * wide)
-            column_block<block_vectors, Fused, 2 * wide>(p, column, w);
+            weighted_block<block_vectors, Fused, 2 * wide>(p, column, depth);
         else
-            column_block<block_vectors, Fused, 0>(p, column, w);
+            weighted_block<block_vectors, Fused, 0>(p, column, depth);
     }
     if (column == p.columns) return;
     if (p.lda == W)
-        column_block<1, Fused, W>(p, column, w);
+        weighted_block<1, Fused, W>(p, column, depth);
     else
-        column_block<1, Fused, 0>(p, column, w);
+        weighted_block<1, Fused, 0>(p, column, depth);
 }
 
 }  // namespace sk::SK_ISA

@@ -112,12 +112,23 @@ struct OuterTransform<Outer::f63> {
     }
 };
 
+// Inner schemes also transform filters: u = G g, for weights that are kept untransformed.
 template <Inner>
 struct InnerTransform;
 
 template <>
+struct InnerTransform<Inner::none> {
+    SK_INLINE void filter(const vec* g, vec* u) { u[0] = g[0]; }
+};
+
+template <>
 struct InnerTransform<Inner::f22> {
     static constexpr int outputs = 2, points = 3;
+    SK_INLINE void filter(const vec* g, vec* u) {
+        u[0] = -g[0];
+        u[1] = g[0] + g[1];
+        u[2] = g[1];
+    }
     SK_INLINE void input(const vec* d, vec* v) {
         v[0] = d[1] - d[0];
         v[1] = d[1];
@@ -132,6 +143,12 @@ struct InnerTransform<Inner::f22> {
 template <>
 struct InnerTransform<Inner::f32> {
     static constexpr int outputs = 3, points = 4;
+    SK_INLINE void filter(const vec* g, vec* u) {
+        u[0] = -g[0];
+        u[1] = 0.5f * (g[0] + g[1]);
+        u[2] = 0.5f * (g[0] - g[1]);
+        u[3] = g[1];
+    }
     SK_INLINE void input(const vec* d, vec* v) {
         three_nodes(d, v);
         v[3] = d[3] - d[1];
@@ -146,6 +163,13 @@ struct InnerTransform<Inner::f32> {
 template <>
 struct InnerTransform<Inner::f23> {
     static constexpr int outputs = 2, points = 4;
+    SK_INLINE void filter(const vec* g, vec* u) {
+        const vec even = g[0] + g[2];
+        u[0] = -g[0];
+        u[1] = 0.5f * (even + g[1]);
+        u[2] = 0.5f * (even - g[1]);
+        u[3] = g[2];
+    }
     SK_INLINE void input(const vec* d, vec* v) {
         three_nodes(d, v);
         v[3] = d[3] - d[1];
@@ -157,6 +181,16 @@ struct InnerTransform<Inner::f23> {
 };
 
 template <>
-struct InnerTransform<Inner::f43> : OuterTransform<Outer::f43> {};
+struct InnerTransform<Inner::f43> : OuterTransform<Outer::f43> {
+    SK_INLINE void filter(const vec* g, vec* u) {
+        const vec even = g[0] + g[2], even_half = g[0] + 0.25f * g[2], odd_half = 0.5f * g[1];
+        u[0] = 4.0f * g[0];
+        u[1] = (2.0f / 3.0f) * (even + g[1]);
+        u[2] = (2.0f / 3.0f) * (even - g[1]);
+        u[3] = (-8.0f / 3.0f) * (even_half + odd_half);
+        u[4] = (-8.0f / 3.0f) * (even_half - odd_half);
+        u[5] = g[2];
+    }
+};
 
 }  // namespace sk::SK_ISA
