@@ -12,9 +12,15 @@ constexpr int most_layers = 64;              // of a stack
 constexpr std::int64_t kept_frames = 1000;   // memory of longer runs goes back to the system
 constexpr std::int64_t frames_per_part = 64; // of a subtraction
 
+// Layers of which some tensor is there; what one of them misses is named when it is read.
 int count_layers(const NamedTensors& tensors, const std::string& prefix) {
+    const auto has_layer = [&](int layer) {
+        const std::string number = "." + std::to_string(layer);
+        return tensors.has(prefix + "attn_layers" + number + ".emb_rel_k") ||
+               tensors.has(prefix + "ffn_layers" + number + ".conv_1.weight");
+    };
     int layers = 0;
-    while (layers < most_layers && tensors.has(prefix + "attn_layers." + std::to_string(layers) + ".emb_rel_k")) ++layers;
+    while (layers < most_layers && has_layer(layers)) ++layers;
     return layers;
 }
 
@@ -34,7 +40,7 @@ Coupling read_coupling(const NamedTensors& tensors, const std::string& prefix, c
     const int c = shape.channels;
     const StackShape stack{c, shape.filters, shape.kernel, shape.heads, count_layers(tensors, prefix + "enc."),
                            shape.speaker};
-    if (stack.layers == 0) throw Error("the flow tensor " + prefix + "enc.attn_layers.0.emb_rel_k is missing");
+    if (stack.layers == 0) throw Error("the flow's coupling " + prefix + " has no layers");
     return {Dense(tensors, prefix + "pre", c / 2, c, storage, kernels),
             Dense(tensors, prefix + "post", c, c / 2, storage, kernels),
             Stack(tensors, prefix + "enc.", stack, storage, kernels)};
@@ -47,7 +53,7 @@ Flow::Flow(const NamedTensors& tensors, const FlowShape& shape, Storage storage,
     check(shape);
     for (int module = most_modules - 1; module >= 0; --module) {
         const std::string prefix = "flow.flows." + std::to_string(module) + ".";
-        if (tensors.has(prefix + "pre.weight"))
+        if (tensors.has(prefix + "pre.weight") || tensors.has(prefix + "post.weight"))
             couplings_.push_back(read_coupling(tensors, prefix, shape, storage, kernels));
     }
     if (couplings_.empty()) throw Error("the flow tensor flow.flows.0.pre.weight is missing");

@@ -123,7 +123,7 @@ def flow_shape(tensors: Mapping[str, F32]) -> FlowShape:
     def size(name: str, axis: int) -> int:
         if f"{_PREFIX}{name}" not in tensors or tensors[f"{_PREFIX}{name}"].ndim <= axis:
             raise WeightError(f"The flow tensor {_PREFIX}{name} is missing or mis-shaped; convert the voice again.")
-        return tensors[f"{_PREFIX}{name}"].shape[axis]
+        return int(tensors[f"{_PREFIX}{name}"].shape[axis])
 
     channels, head = size("pre.bias", 0), size("enc.attn_layers.0.emb_rel_k", 0)
     rows = size("enc.ffn_layers.0.conv_1.weight", 0)  # taps · channels
