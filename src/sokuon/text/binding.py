@@ -2,8 +2,8 @@
 
 Its import would also load a random forest that reads 何 (and ONNX Runtime to run it: 35 MB), the readings of rare kanji
 (8 MB), and a chooser of readings that is not used here (and pydantic: 8 MB); together 0.2 s. Here these modules are
-found but not executed: their names stand ready, and the first use of one executes its module, in place. A binding
-that is imported already, or that has no such module, is taken as it is.
+found but not executed: their names stand ready, and the first use of one executes its module, in place. 何 is read by
+the same forest in `nani.py`. A binding that is imported already, or that has no such module, is taken as it is.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from sokuon.text.nani import Forest
 
 _LOCK = threading.RLock()
 
@@ -85,7 +89,22 @@ def _executed(module: _Unexecuted) -> ModuleType:
 
 
 def _predict(module: _Unexecuted) -> Callable[..., Any]:
-    return lambda *arguments: _executed(module).predict(*arguments)
+    """`predict` of the module: what follows 何, in a list of one feature or None → 1 for ナン, 0 for ナニ."""
+
+    @cache
+    def forest() -> Forest | None:
+        try:
+            return Forest(Path(module.__file__ or "").parent)
+        except (OSError, ValueError, KeyError):
+            return None  # another model than the one we know
+
+    def predict(following: Sequence[Mapping[str, Any] | None]) -> int:
+        own = forest()
+        if own is None or len(following) != 1:
+            return int(_executed(module).predict(following))
+        return own.predict(following[0]) if following[0] is not None else 0
+
+    return predict
 
 
 # Module → the names that the binding takes out of it at import, and what stands for each.
