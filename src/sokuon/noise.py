@@ -8,7 +8,7 @@ it change how it sounds.
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 
 import numpy as np
 
@@ -32,4 +32,4 @@ class Noise:
 
 def fresh_seed() -> int:
     """A seed nobody chose."""
-    return secrets.randbits(63)
+    return int.from_bytes(os.urandom(8), "big") >> 1
