@@ -51,12 +51,13 @@ SPEAKING_ROWS = (
     Row("torch-int8", "PyTorch, BERT `quantize_dynamic` int8", "torch_row.py", "int8"),
     Row("onnx-fp32", "ONNX FP32, whole text", "onnx_row.py", "fp32"),
     Row("hayakoe", "HayaKoe 1.3.1 (Q8 BERT)", "hayakoe_row.py", "q8"),
-    Row("sokuon-fp32-onnx", "Sokuon FP32, ONNX decoder", "sokuon_row.py", "fp32-onnx", peer=False),
-    Row("sokuon-q8-onnx", "Sokuon Q8, ONNX decoder", "sokuon_row.py", "q8-onnx", peer=False),
-    Row("sokuon-q4-onnx", "Sokuon Q4, ONNX decoder", "sokuon_row.py", "q4-onnx", peer=False),
-    Row("sokuon-fp32-native", "Sokuon FP32, native decoder", "sokuon_row.py", "fp32-native", peer=False),
-    Row("sokuon-q8-native", "Sokuon Q8, native decoder", "sokuon_row.py", "q8-native", peer=False),
-    Row("sokuon-q4-native", "Sokuon Q4, native decoder", "sokuon_row.py", "q4-native", peer=False),
+    Row("sokuon-fp32-onnx", "Sokuon FP32 on ONNX Runtime", "sokuon_row.py", "fp32-onnx-float32", peer=False),
+    Row("sokuon-q8-onnx", "Sokuon Q8 on ONNX Runtime", "sokuon_row.py", "q8-onnx-float32", peer=False),
+    Row("sokuon-q4-onnx", "Sokuon Q4 on ONNX Runtime", "sokuon_row.py", "q4-onnx-float32", peer=False),
+    Row("sokuon-fp32", "Sokuon FP32, FP32 weights", "sokuon_row.py", "fp32-native-float32", peer=False),
+    Row("sokuon-q8-float32", "Sokuon Q8, FP32 weights", "sokuon_row.py", "q8-native-float32", peer=False),
+    Row("sokuon-q8", "Sokuon Q8", "sokuon_row.py", "q8-native-int16", peer=False),
+    Row("sokuon-q4", "Sokuon Q4", "sokuon_row.py", "q4-native-int16", peer=False),
 )
 BERT_ROWS = (
     Row("bert-torch-fp32", "PyTorch FP32", "bert_row.py", "torch-fp32"),
@@ -125,13 +126,13 @@ def unusable(precisions: Sequence[str], peer_python: Path | None) -> Iterator[tu
 
     native_usable, reason = native.available()
     for row in (*SPEAKING_ROWS, *BERT_ROWS):
-        precision = row.variant.removeprefix("sokuon-").removesuffix("-onnx").removesuffix("-native")
+        precision = row.variant.removeprefix("sokuon-").split("-onnx")[0].split("-native")[0]
         if row.peer:
             if peer_python is None:
                 yield row.key, "no interpreter was given for the peers"
         elif precision not in precisions:
             yield row.key, f"the converter writes no {precision}"
-        elif row.variant.endswith("-native") and not native_usable:
+        elif "-native" in row.variant and not native_usable:
             yield row.key, reason.replace(str(ROOT), ".")
 
 

@@ -25,9 +25,9 @@ from shared import ROOT, read_texts, table
 sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).with_name("peers"))]
 
 from sokuon.bert import Bert  # noqa: E402
-from sokuon.decoders import open_decoder  # noqa: E402
 from sokuon.noise import Noise  # noqa: E402
 from sokuon.options import SynthesisOptions  # noqa: E402
+from sokuon.runtime import Runtime, Weights  # noqa: E402
 from sokuon.synthesizer import Encoded, Synthesizer, Utterance, durations  # noqa: E402
 from sokuon.text import FrontEnd, Phonemes  # noqa: E402
 from sokuon.threads import thread_count  # noqa: E402
@@ -106,14 +106,21 @@ def _only(key: str, make: Callable[[], Any]) -> Any:
 
 def measure(voice: Path, reference: Read, others: dict[str, Read]) -> dict[str, Any]:
     """Name → figures, each the mean over sentences."""
-    stage = Stage(voice)
+    stage = Stage(voice, "float32")
     expected = [(stage.hear(line, reference(line.text)), line) for line in lines()]
     found: dict[str, Any] = {"sentences": len(expected), "voice": stage.voice.manifest.name, "rows": {}}
     for name, read in others.items():
         print(name, file=sys.stderr)
         compared = [compare(stage.hear(line, read(line.text), heard), heard) for heard, line in expected]
-        found["rows"][name] = {key: float(np.mean([c[key] for c in compared])) for key in compared[0]}
+        found["rows"][name] = means(compared)
+    codes = Stage(voice, "int16")
+    compared = [compare(codes.hear(line, heard.features, heard), heard) for heard, line in expected]
+    found["rows"]["FP32 BERT; flow and decoder weights as 16-bit codes"] = means(compared)
     return found
+
+
+def means(compared: list[dict[str, float]]) -> dict[str, float]:
+    return {key: float(np.mean([c[key] for c in compared])) for key in compared[0]}
 
 
 def lines() -> Iterator[Phonemes]:
@@ -133,10 +140,9 @@ class Heard:
 class Stage:
     """A voice on which the features of different BERTs are heard under equal conditions."""
 
-    def __init__(self, voice: Path) -> None:
+    def __init__(self, voice: Path, weights: Weights) -> None:
         self.voice = Voice.open(voice)
-        threads = thread_count(None)
-        self._synthesizer = Synthesizer(self.voice, threads, open_decoder(self.voice, threads))
+        self._synthesizer = Synthesizer.open(self.voice, Runtime(thread_count(None), weights=weights))
 
     def hear(self, line: Phonemes, features: F32, like: Heard | None = None) -> Heard:
         """Speak `line`, with the durations of `like` if given."""

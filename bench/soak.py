@@ -89,7 +89,7 @@ class Soak:
 
 def main() -> None:
     arguments = parse()
-    engine = sokuon.load(arguments.voice, bert=arguments.bert, threads=arguments.threads, decoder=arguments.decoder)
+    engine = sokuon.load(arguments.voice, bert=arguments.bert, threads=arguments.threads, backend=arguments.backend)
     distinct = requests(DISTINCT_REQUESTS)
     order = random.Random(1)
     soak = Soak(engine, max(1, arguments.requests // 40))
@@ -111,7 +111,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--decoder", default="auto")
+    parser.add_argument("--backend", default="auto")
     parser.add_argument("--output", type=Path)
     return parser.parse_args()
 

@@ -46,7 +46,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine(converted: Path) -> sokuon.Engine:
     """The tiny voice, ready to speak on one thread of ONNX Runtime."""
-    return sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx")
+    return sokuon.load(converted / "voice", bert=converted / "bert", threads=1)
 
 
 @pytest.fixture(scope="session")

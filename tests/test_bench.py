@@ -21,11 +21,11 @@ from sokuon.engine import STAGES
 from sokuon.errors import OptionError, VoiceNotFoundError
 from sokuon.machine import describe_machine, memory_mb
 
-BASE = Setup("", Path("voice"), None, "q8", "auto", 1)
+BASE = Setup("", Path("voice"), None, "q8", "auto", "int16", 1)
 
 
 def test_measures_every_text_and_stage(converted: Path) -> None:
-    result = measure(Setup("tiny", converted / "voice", converted / "bert", "fp32", "onnx", 1), repeats=1)
+    result = measure(Setup("tiny", converted / "voice", converted / "bert", "fp32", "onnx", "int16", 1), repeats=1)
     assert [timing.text for timing in result.timings] == list(TEXTS)
     for timing in result.timings:
         assert timing.audio_s > 0
@@ -43,7 +43,7 @@ def test_command_writes_figures_and_a_page_that_stands_alone(converted: Path, tm
     app.command()(bench)
     files = ["--json", str(tmp_path / "b.json"), "--html", str(tmp_path / "b.html")]
     models = ["--voice", str(converted / "voice"), "--bert", str(converted / "bert")]
-    done = CliRunner().invoke(app, [*models, "--threads", "1", "--repeats", "1", "--decoder", "onnx", *files])
+    done = CliRunner().invoke(app, [*models, "--threads", "1", "--repeats", "1", "--backend", "onnx", *files])
     assert done.exit_code == 0, done.output
     assert "fp32, 1 thread" in done.output
     data = json.loads((tmp_path / "b.json").read_text())
@@ -72,7 +72,7 @@ def test_setups_cross_berts_and_precisions_and_add_thread_counts() -> None:
         "fp32, 2 threads",
         "q8, 2 threads",
     ]
-    assert plan(Setup("", None, None, "q8", "auto", 1), [], ["q8"], [1])[0].label == "built-in, 1 thread"
+    assert plan(Setup("", None, None, "q8", "auto", "int16", 1), [], ["q8"], [1])[0].label == "built-in, 1 thread"
 
 
 def test_no_threads_is_refused() -> None:

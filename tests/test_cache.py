@@ -20,7 +20,7 @@ from sokuon.cache import cache_folder, cached
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.loading import converted_voice
 
-LOAD = "import sys, sokuon; sokuon.load(sys.argv[1], bert=sys.argv[2], threads=1, precision='fp32', decoder='onnx')"
+LOAD = "import sys, sokuon; sokuon.load(sys.argv[1], bert=sys.argv[2], threads=1, precision='fp32', backend='onnx')"
 
 
 class Converter:
@@ -217,10 +217,8 @@ def test_source_with_a_long_name_is_converted(tmp_path: Path) -> None:
 
 
 def test_published_voice_is_converted_at_the_first_load(cache: Path, tiny: Path, converted: Path) -> None:
-    engines = [
-        sokuon.load(tiny / "voice", bert=tiny / "bert", threads=1, precision="fp32", decoder="onnx") for _ in range(2)
-    ]
-    ready = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx")
+    engines = [sokuon.load(tiny / "voice", bert=tiny / "bert", threads=1, precision="fp32") for _ in range(2)]
+    ready = sokuon.load(converted / "voice", bert=converted / "bert", threads=1)
     sounds = [engine.speak("はい。").samples for engine in (*engines, ready)]
     assert np.array_equal(sounds[0], sounds[1])
     assert np.array_equal(sounds[0], sounds[2])
@@ -229,7 +227,7 @@ def test_published_voice_is_converted_at_the_first_load(cache: Path, tiny: Path,
 
 def test_each_precision_of_a_bert_is_kept(cache: Path, tiny: Path, converted: Path) -> None:
     for precision in ("fp32", "q8"):
-        sokuon.load(converted / "voice", bert=tiny / "bert", threads=1, precision=precision, decoder="onnx")
+        sokuon.load(converted / "voice", bert=tiny / "bert", threads=1, precision=precision)
     assert len(list((cache / "berts").glob("[!.k]*"))) == 2
 
 

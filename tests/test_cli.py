@@ -34,7 +34,7 @@ Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 def command(converted: Path) -> tuple[str, ...]:
     """`sokuon say` with the tiny voice."""
     voice, bert = str(converted / "voice"), str(converted / "bert")
-    return (*MAIN, "say", "--voice", voice, "--bert", bert, "--threads", "1", "--decoder", "onnx")
+    return (*MAIN, "say", "--voice", voice, "--bert", bert, "--threads", "1", "--backend", "onnx")
 
 
 @pytest.fixture
@@ -166,7 +166,8 @@ def test_text_from_a_file_with_byte_order_mark(main: Main, command: tuple[str, .
         ((SHORT, "--subtitles", "a.txt"), ("'txt' is not a subtitle format",)),
         ((SHORT, "--subtitles", "a.srt", "-o", "-"), ("subtitles need a sound file",)),
         ((SHORT, "--voice", "nowhere"), ("nowhere is not a folder",)),
-        ((SHORT, "--decoder", "gpu"), ("decoder is 'gpu'",)),
+        ((SHORT, "--backend", "gpu"), ("backend is 'gpu'",)),
+        ((SHORT, "--weights", "int4"), ("weights is 'int4'",)),
         ((SHORT, "--threads", "0"), ("threads is 0",)),
         (("",), ("nothing to say",)),
         ((SHORT, "-f", "novel.txt"), ("not both",)),
@@ -273,7 +274,7 @@ def test_convert_makes_folders_that_speak(main: Main, tiny: Path, tmp_path: Path
         assert done.status == 0, done.err
         assert done.out == ""
         assert f"{name} is ready." in done.err
-    made = sokuon.load(tmp_path / "voice", bert=tmp_path / "bert", threads=1, decoder="onnx")
+    made = sokuon.load(tmp_path / "voice", bert=tmp_path / "bert", threads=1)
     assert np.array_equal(made.speak(SHORT).samples, engine.speak(SHORT).samples)
 
 

@@ -16,12 +16,13 @@ from tiny_voice import TinyVoice, make_tiny_voice
 from sokuon import native
 from sokuon.convert.package import convert_voice
 from sokuon.decoder_config import DecoderConfig
-from sokuon.decoders import NativeDecoder, OnnxDecoder, _bounded, decoder_tensors, open_decoder
-from sokuon.errors import OptionError
+from sokuon.decoders import NativeDecoder, OnnxDecoder, _bounded, decoder_tensors
+from sokuon.runtime import Runtime
 from sokuon.tensors import F32, TensorFile
 from sokuon.voice import Voice
 
 ROUNDING = 1e-6  # absolute: a chunk's sums are the same, but convolutions of another length may be blocked otherwise
+ONE = Runtime(1)
 NATIVE = native.available()[0]
 KINDS = (OnnxDecoder, NativeDecoder) if NATIVE else (OnnxDecoder,)
 
@@ -62,7 +63,7 @@ def test_any_chunks_join_to_the_whole(
     made: Voice, kind: type[OnnxDecoder | NativeDecoder], cuts: list[int], frames: int
 ) -> None:
     config = made.manifest.decoder
-    decoder = kind(made.folder, config, 1)
+    decoder = kind(made.folder, config, ONE)
     z, speaker = latent(config, frames)
     places = sorted({0, frames, *(cut for cut in cuts if cut < frames)})
     chunks = [b - a for a, b in pairwise(places)]
@@ -119,7 +120,7 @@ def test_margin_is_the_reach_of_a_frame_and_no_frame_more(made: Voice) -> None:
 
 def changed_samples(made: Voice, frame: int, frames: int) -> list[int]:
     """Which samples change when one frame of z does."""
-    decoder = OnnxDecoder(made.folder, made.manifest.decoder, 1)
+    decoder = OnnxDecoder(made.folder, made.manifest.decoder, ONE)
     z, speaker = latent(made.manifest.decoder, frames)
     other = z.copy()
     other[frame] += 10.0
@@ -141,7 +142,7 @@ def test_one_frame_less_of_margin_would_be_heard(name: str, tmp_path: Path) -> N
     make_tiny_voice(tmp_path / "source", seed=5, shape=SHAPES[name])
     convert_voice(tmp_path / "source", tmp_path / "voice")
     voice = Voice.open(tmp_path / "voice")
-    decoder = OnnxDecoder(voice.folder, voice.manifest.decoder, 1)
+    decoder = OnnxDecoder(voice.folder, voice.manifest.decoder, ONE)
     z, speaker = latent(voice.manifest.decoder, 80)
     z *= 100  # large, so that little is lost to rounding
     for margin, exact in ((voice.manifest.decoder.margin, True), (voice.manifest.decoder.margin - 1, False)):
@@ -184,18 +185,3 @@ def test_no_run_is_longer_than_the_memory_bound() -> None:
     assert sum(sizes) == 10_005
     assert max(sizes) <= 768
     assert sizes[0] == 5
-
-
-def test_choice_of_decoder(voice: Voice, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="sokuon"):
-        assert isinstance(open_decoder(voice, 1, "onnx"), OnnxDecoder)
-        assert isinstance(open_decoder(voice, 1), NativeDecoder if NATIVE else OnnxDecoder)
-    assert [record.name for record in caplog.records] == ["sokuon", "sokuon"]
-    with pytest.raises(OptionError, match="decoder is 'fast'; it must be auto, native or onnx"):
-        open_decoder(voice, 1, "fast")  # type: ignore[arg-type]
-
-
-@pytest.mark.skipif(NATIVE, reason="the native decoder is there")
-def test_native_decoder_asked_for_and_missing_is_said(voice: Voice) -> None:
-    with pytest.raises(OptionError, match=r"the native decoder cannot run here \(.*\); use decoder='onnx'"):
-        open_decoder(voice, 1, "native")

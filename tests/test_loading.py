@@ -17,19 +17,19 @@ from sokuon.loading import _PRECISIONS, check_precision
 
 
 def test_folders_may_be_strings(converted: Path) -> None:
-    engine = sokuon.load(str(converted / "voice"), bert=str(converted / "bert"), threads=1, decoder="onnx")
+    engine = sokuon.load(str(converted / "voice"), bert=str(converted / "bert"), threads=1)
     assert list(engine.voices) == ["Tiny"]
 
 
 def test_bert_beside_the_voice_is_found(converted: Path, tmp_path: Path) -> None:
     shutil.copytree(converted / "voice", tmp_path / "voice")
     shutil.copytree(converted / "bert", tmp_path / "voice" / "bert")
-    assert sokuon.load(tmp_path / "voice", threads=1, decoder="onnx").speak("はい。").duration > 0
+    assert sokuon.load(tmp_path / "voice", threads=1).speak("はい。").duration > 0
 
 
 def test_bert_named_by_the_variable_is_found(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOKUON_BERT", str(converted / "bert"))
-    assert sokuon.load(converted / "voice", threads=1, decoder="onnx").speak("はい。").duration > 0
+    assert sokuon.load(converted / "voice", threads=1).speak("はい。").duration > 0
 
 
 def test_without_a_bert_all_three_ways_are_said(converted: Path) -> None:
@@ -68,15 +68,17 @@ def test_every_precision_that_is_accepted_can_be_written() -> None:
     assert len(_PRECISIONS) == len(Precision)
 
 
-def test_decoder_and_threads_are_checked(converted: Path) -> None:
-    with pytest.raises(OptionError, match="decoder is 'gpu'"):
-        sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="gpu")  # type: ignore[arg-type]
+def test_backend_weights_and_threads_are_checked(converted: Path) -> None:
+    with pytest.raises(OptionError, match="backend is 'gpu'; it must be auto, native or onnx"):
+        sokuon.load(converted / "voice", bert=converted / "bert", threads=1, backend="gpu")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="weights is 'int4'; it must be int16 or float32"):
+        sokuon.load(converted / "voice", bert=converted / "bert", threads=1, weights="int4")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="threads is 0"):
         sokuon.load(converted / "voice", bert=converted / "bert", threads=0)
 
 
 def test_added_voice_takes_its_own_name_and_may_have_its_own_bert(converted: Path, tmp_path: Path) -> None:
-    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx")
+    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1)
     make_tiny_voice(tmp_path / "narrow", 2, TinyVoice(bert=24))
     make_tiny_bert(tmp_path / "bert", 1, TinyBert(hidden_size=24, heads=3))
     with pytest.raises(VoiceError, match="width 24, the one given has width 32"):
@@ -89,7 +91,7 @@ def test_added_voice_takes_its_own_name_and_may_have_its_own_bert(converted: Pat
 
 def test_dictionary_changes_what_is_said(converted: Path, tmp_path: Path) -> None:
     words = sokuon.UserDictionary(tmp_path / "words.json")
-    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx", dictionary=words)
+    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, dictionary=words)
     before = engine.speak("辿着道。")
     from sokuon.text.dictionary import DictionaryWord
 
@@ -103,6 +105,6 @@ def test_speech_needs_neither_the_source_nor_the_place(converted: Path, tmp_path
     """A converted folder can be moved anywhere, into a path with spaces and kanji too."""
     place = tmp_path / "声 と 言葉"
     shutil.copytree(converted, place)
-    moved = sokuon.load(place / "voice", bert=place / "bert", threads=1, decoder="onnx").speak("はい。")
-    here = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, decoder="onnx").speak("はい。")
+    moved = sokuon.load(place / "voice", bert=place / "bert", threads=1).speak("はい。")
+    here = sokuon.load(converted / "voice", bert=converted / "bert", threads=1).speak("はい。")
     assert np.array_equal(moved.samples, here.samples)

@@ -46,7 +46,7 @@ def test_options_and_their_defaults() -> None:
 
 
 def test_calls() -> None:
-    assert parameters(sokuon.load) == ["voice", "bert", "threads", "precision", "decoder", "dictionary"]
+    assert parameters(sokuon.load) == ["voice", "bert", "threads", "precision", "backend", "weights", "dictionary"]
     assert parameters(sokuon.add_voice) == ["engine", "voice", "name", "bert", "threads"]
     for method in (sokuon.Engine.speak, sokuon.Engine.stream):
         assert parameters(method) == ["self", "text", "options", "changes"]

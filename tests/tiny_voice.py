@@ -235,7 +235,7 @@ def main(folder: Path) -> None:
 
     make_tiny_voice(folder / "voice", seed=1)
     make_tiny_bert(folder / "bert", seed=2)
-    engine = sokuon.load(folder / "voice", bert=folder / "bert", threads=1, precision="fp32", decoder="onnx")
+    engine = sokuon.load(folder / "voice", bert=folder / "bert", threads=1, precision="fp32", backend="onnx")
     audio = engine.speak(GOLDEN_TEXT, seed=3, style="Happy", speaker="Speaker1")
     np.savez_compressed(folder / "golden.npz", samples=audio.samples, starts=[t.start for t in audio.timings])
 

@@ -1,4 +1,4 @@
-"""Row (e): Sokuon; the variant is PRECISION-DECODER, as q8-native."""
+"""Row (e): Sokuon; the variant is PRECISION-BACKEND-WEIGHTS, as q8-native-int16."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ PROFILED = 1  # time of a text at which its stages are taken, by speaking it onc
 def load(job: Job) -> Voice:
     import sokuon
 
-    precision, decoder = job.variant.rsplit("-", 1)
+    precision, backend, weights = job.variant.rsplit("-", 2)
     folder = job.models / "sokuon"
-    engine = sokuon.load(folder / "voice", bert=folder / f"bert-{precision}", decoder=decoder)
+    backend = "auto" if precision == "fp32" and backend == "native" else backend  # the FP32 BERT has no native form
+    engine = sokuon.load(folder / "voice", bert=folder / f"bert-{precision}", backend=backend, weights=weights)
     seeds, seen = count(), Counter[str]()
 
     def speak(text: str) -> Spoken:

@@ -43,13 +43,14 @@ SAMPLE_TEXT = "medium"  # the one to listen to
 
 @dataclass(frozen=True)
 class Setup:
-    """What is measured: a voice with a BERT of some precision on so many threads. `decoder` as in `sokuon.load`."""
+    """What is measured: a voice with a BERT of some precision on so many threads; the rest as in `sokuon.load`."""
 
     name: str
     voice: Path | None
     bert: Path | None
     precision: str
-    decoder: str
+    backend: str
+    weights: str
     threads: int
 
     @property
@@ -135,7 +136,8 @@ def measure(setup: Setup, repeats: int) -> Result:
         bert=setup.bert,
         threads=setup.threads,
         precision=setup.precision,
-        decoder=setup.decoder,  # type: ignore[arg-type]  # load itself refuses other names
+        backend=setup.backend,  # type: ignore[arg-type]  # load itself refuses other names
+        weights=setup.weights,  # type: ignore[arg-type]
     )
     load_s = time.perf_counter() - begin
     sample = engine.speak(TEXTS[SAMPLE_TEXT])

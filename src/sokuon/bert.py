@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,11 @@ import numpy.typing as npt
 from sokuon import contracts, native
 from sokuon.errors import OptionError, TextError, VoiceError, VoiceNotFoundError
 from sokuon.native_bert import NativeBert
+from sokuon.runtime import Backend
 from sokuon.session import Session
 from sokuon.tensors import F32, TensorFile
 
 I64 = npt.NDArray[np.int64]
-Backend = Literal["auto", "native", "onnx"]
 
 FORMAT = 2
 MANIFEST = "bert.json"

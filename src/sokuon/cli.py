@@ -53,7 +53,8 @@ def say(
     dictionary: Annotated[Path | None, typer.Option(help="User dictionary (JSON) instead of the usual one.")] = None,
     threads: ThreadsOption = None,
     precision: Annotated[str, typer.Option(help="BERT weights when converting: fp32, q8 or q4.")] = "q8",
-    decoder: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
+    weights: Annotated[str, typer.Option(help="Flow and decoder in memory: int16 or float32.")] = "int16",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Speak a text into a sound file."""
@@ -66,9 +67,8 @@ def say(
     kind = _format(output, format)
     _check_places(output, subtitles)
     words = _text(text, file)
-    engine = sokuon.load(
-        voice, bert=bert, threads=threads, precision=precision, decoder=_decoder(decoder), dictionary=_words(dictionary)
-    )
+    how: dict[str, Any] = {"precision": precision, "backend": backend, "weights": weights}  # `load` checks the names
+    engine = sokuon.load(voice, bert=bert, threads=threads, dictionary=_words(dictionary), **how)
     rate = next(iter(engine.voices.values())).sample_rate
     pieces: Iterable[Audio] = (
         [engine.speak(words, options, normalize=True)] if normalize else engine.stream(words, options)
@@ -156,10 +156,6 @@ def _text(text: str | None, file: Path | None) -> str:
 
 def _speaker(name: str | None) -> str | int | None:
     return int(name) if name is not None and name.isdecimal() else name
-
-
-def _decoder(name: str) -> Any:
-    return name
 
 
 def _format(output: Path, format: str | None) -> str:

@@ -17,7 +17,8 @@ def bench(
         list[str] | None, typer.Option(help="For a BERT to be converted: fp32, q8 or q4; several are compared.")
     ] = None,
     threads: Annotated[list[int] | None, typer.Option(help="Thread counts; else 1 and all there are.")] = None,
-    decoder: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
+    weights: Annotated[str, typer.Option(help="Flow and decoder in memory: int16 or float32.")] = "int16",
     repeats: Annotated[int, typer.Option(min=1, help="How often each text is spoken; the median counts.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots, spectrograms and players here.")] = None,
@@ -28,5 +29,5 @@ def bench(
             check_place(place)
     from sokuon.bench import Setup, plan, run
 
-    setups = plan(Setup("", voice, None, "q8", decoder, 1), bert or [], precision or ["q8"], threads or [])
+    setups = plan(Setup("", voice, None, "q8", backend, weights, 1), bert or [], precision or ["q8"], threads or [])
     run(setups, repeats, json_file, html)

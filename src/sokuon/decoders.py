@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from sokuon import native
 from sokuon.contracts import DECODER
 from sokuon.decoder_config import DecoderConfig
-from sokuon.errors import OptionError
+from sokuon.runtime import Runtime
 from sokuon.session import Session
 from sokuon.tensors import F32, TensorFile
 from sokuon.voice import Voice
 
-DecoderChoice = Literal["auto", "native", "onnx"]
-
-_log = logging.getLogger("sokuon")
 _PREFIX = "dec."  # of the decoder's tensors in the weights file
 _MOST_FRAMES_PER_RUN = 768  # memory of ONNX Runtime grows with the chunk: about 0.1 MB a frame at full size
 
@@ -31,8 +27,8 @@ class Decoder(Protocol):
 class OnnxDecoder:
     """`decoder.onnx`, chunk by chunk with the exact margin on either side, so memory does not grow with length."""
 
-    def __init__(self, folder: Path, config: DecoderConfig, threads: int) -> None:
-        self._session = Session(folder / "decoder.onnx", DECODER, threads)
+    def __init__(self, folder: Path, config: DecoderConfig, runtime: Runtime) -> None:
+        self._session = Session(folder / "decoder.onnx", DECODER, runtime.threads)
         self._config = config
 
     def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
@@ -48,10 +44,10 @@ class OnnxDecoder:
 class NativeDecoder:
     """The native kernel behind the same contract."""
 
-    def __init__(self, folder: Path, config: DecoderConfig, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, folder: Path, config: DecoderConfig, runtime: Runtime) -> None:
+        self._threads = runtime.threads
         file = TensorFile(folder / "decoder.weights")
-        self._kernel = native.NativeDecoder(config, decoder_tensors(file))
+        self._kernel = native.NativeDecoder(config, decoder_tensors(file), runtime.weights)
         file.release()
 
     def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
@@ -59,16 +55,10 @@ class NativeDecoder:
         yield from self._kernel.stream(z.T, speaker, self._threads, chunks)
 
 
-def open_decoder(voice: Voice, threads: int, choice: DecoderChoice = "auto") -> Decoder:
-    """The decoder of a voice: the native one where it runs, else ONNX Runtime, saying so in the log."""
-    usable, reason = native.available()
-    if choice not in ("auto", "native", "onnx"):
-        raise OptionError(f"decoder is {choice!r}; it must be auto, native or onnx.")
-    if choice == "native" and not usable:
-        raise OptionError(f"the native decoder cannot run here ({reason}); use decoder='onnx' or 'auto'.")
-    kind = NativeDecoder if usable and choice != "onnx" else OnnxDecoder
-    _log.info("decoder: %s (%s)", "native" if kind is NativeDecoder else "ONNX Runtime", reason)
-    return kind(voice.folder, voice.manifest.decoder, threads)
+def open_decoder(voice: Voice, runtime: Runtime) -> Decoder:
+    """The decoder of a voice."""
+    kind = NativeDecoder if runtime.native() else OnnxDecoder
+    return kind(voice.folder, voice.manifest.decoder, runtime)
 
 
 def decoder_tensors(file: TensorFile) -> dict[str, F32]:

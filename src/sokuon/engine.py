@@ -15,6 +15,7 @@ from sokuon.noise import Noise, fresh_seed
 from sokuon.options import SynthesisOptions
 from sokuon.pauses import SHORTEST_S, predicted_pause
 from sokuon.pitch import reshape_pitch
+from sokuon.runtime import Runtime
 from sokuon.synthesizer import I64, Chunking, Synthesizer, Utterance, durations, growing_chunks, whole
 from sokuon.tensors import F32
 from sokuon.text import FrontEnd, Phonemes, Sentence, with_given
@@ -31,6 +32,7 @@ class Cast:
     voice: Voice
     synthesizer: Synthesizer
     bert: Bert
+    runtime: Runtime
 
 
 @dataclass(frozen=True)

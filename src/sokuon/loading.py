@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from sokuon.bert import MANIFEST as BERT_MANIFEST
 from sokuon.bert import Bert
 from sokuon.cache import cached
-from sokuon.decoders import DecoderChoice, open_decoder
 from sokuon.engine import Cast, Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
+from sokuon.runtime import Backend, Runtime, Weights
 from sokuon.sources import find_bert_weights, find_weights
 from sokuon.synthesizer import Synthesizer
 from sokuon.text import FrontEnd
@@ -28,7 +29,8 @@ def load(
     bert: str | Path | None = None,
     threads: int | None = None,
     precision: str = "q8",
-    decoder: DecoderChoice = "auto",
+    backend: Backend = "auto",
+    weights: Weights = "int16",
     dictionary: UserDictionary | None = None,
 ) -> Engine:
     """An engine for one voice; more can be added with `add_voice`.
@@ -36,12 +38,13 @@ def load(
     `voice` is a voice folder, converted or as its author published it (converted once into a cache); None is the
     built-in voice. `bert` is the folder of the BERT it was trained on, converted or in Hugging Face layout; by default
     the folder `bert` inside the voice folder, else `$SOKUON_BERT`. `threads` work on one request; None uses what
-    affinity and cgroup allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `decoder` is auto
-    (the native kernel where it runs), native or onnx. Raises VoiceNotFoundError, VoiceError, OptionError.
+    affinity and cgroup allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `backend` (auto,
+    native, onnx) and `weights` (int16, float32) are explained at `sokuon.runtime.Runtime`. Raises VoiceNotFoundError,
+    VoiceError, OptionError.
     """
+    runtime = Runtime(thread_count(threads), backend, weights)
     folder, bert_folder = _folders(voice, bert)
-    count = thread_count(threads)
-    cast = open_cast(folder, open_bert(bert_folder, count, precision), count, decoder)
+    cast = open_cast(folder, open_bert(bert_folder, runtime, precision), runtime)
     return Engine(cast, cast.voice.manifest.name, FrontEnd(dictionary))
 
 
@@ -53,16 +56,20 @@ def add_voice(
     bert: str | Path | None = None,
     threads: int | None = None,
 ) -> str:
-    """Load another voice into `engine` and return its name; it shares the first voice's BERT unless `bert` is given."""
-    count = thread_count(threads)
-    shared = open_bert(Path(bert).expanduser(), count, "q8") if bert is not None else engine.first.bert
-    cast = open_cast(Path(voice).expanduser(), shared, count, "auto")
+    """Load another voice into `engine` and return its name; it shares the first voice's BERT unless `bert` is given.
+
+    Backend and weights are those of the first voice, and so are threads where they are left out.
+    """
+    first = engine.first
+    runtime = first.runtime if threads is None else replace(first.runtime, threads=thread_count(threads))
+    shared = open_bert(Path(bert).expanduser(), runtime, "q8") if bert is not None else first.bert
+    cast = open_cast(Path(voice).expanduser(), shared, runtime)
     name = name or cast.voice.manifest.name
     engine.add(name, cast)
     return name
 
 
-def open_cast(folder: Path, bert: Bert, threads: int, decoder: DecoderChoice) -> Cast:
+def open_cast(folder: Path, bert: Bert, runtime: Runtime) -> Cast:
     """A voice with the BERT that reads for it. Raises VoiceError if their widths differ."""
     voice = Voice.open(converted_voice(folder))
     wanted = voice.manifest.bert_width
@@ -71,12 +78,12 @@ def open_cast(folder: Path, bert: Bert, threads: int, decoder: DecoderChoice) ->
             f"voice {voice.manifest.name} was trained on a BERT of width {wanted}, the one given has width "
             f"{bert.hidden_size}; give the BERT the voice was trained on."
         )
-    return Cast(voice, Synthesizer(voice, threads, open_decoder(voice, threads, decoder)), bert)
+    return Cast(voice, Synthesizer.open(voice, runtime), bert, runtime)
 
 
-def open_bert(folder: Path, threads: int, precision: str) -> Bert:
+def open_bert(folder: Path, runtime: Runtime, precision: str) -> Bert:
     """A BERT from a converted folder or from one in Hugging Face layout."""
-    return Bert.open(converted_bert(folder, precision), threads)
+    return Bert.open(converted_bert(folder, precision), runtime.threads, runtime.backend)
 
 
 def converted_voice(folder: Path) -> Path:

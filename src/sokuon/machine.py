@@ -25,7 +25,7 @@ def describe_machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "libraries": ", ".join([f"sokuon {sokuon.__version__}", *(f"{name} {_version(name)}" for name in LIBRARIES)]),
-        "native decoder": f"yes ({reason})" if usable else f"no ({reason})",
+        "native kernels": f"yes ({reason})" if usable else f"no ({reason})",
     }
 
 

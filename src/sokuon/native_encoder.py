@@ -80,7 +80,10 @@ class NativeEncoder:
     @classmethod
     def open(cls, folder: Path, threads: int) -> NativeEncoder:
         """The encoder of the converted voice in `folder`."""
-        return cls(TensorFile(folder / "encoder.weights"), threads)
+        file = TensorFile(folder / "encoder.weights")
+        encoder = cls(file, threads)
+        file.release()
+        return encoder
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):

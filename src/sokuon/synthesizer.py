@@ -1,32 +1,33 @@
-"""The voice's three graphs as functions: encode, durations, latent frames, samples.
+"""The voice's three networks as functions: encode, durations, latent frames, samples.
 
 Letters: T phone slots, F frames, C latent channels, S characters + 2, B BERT width, G speaker width.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.contracts import ENCODER, FLOW
-from sokuon.decoders import Decoder
+from sokuon.decoders import Decoder, open_decoder
+from sokuon.encoders import Encoder, open_encoder
 from sokuon.errors import VoiceError
+from sokuon.flows import Flow, open_flow
 from sokuon.options import SynthesisOptions
-from sokuon.session import Session
+from sokuon.runtime import Runtime
 from sokuon.tensors import F32
 from sokuon.text import Slots
 from sokuon.voice import Voice
 
 I64 = npt.NDArray[np.int64]
 Chunking = Callable[[int], list[int]]  # frames → sizes that sum to it
+_log = logging.getLogger("sokuon")
 _FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop: the first sound leaves early
 _GROWTH = 2  # each chunk twice as long as the one before: the margin is paid ever more rarely
 _LARGEST_CHUNK_FRAMES = 384
-_KEPT_SLOTS = 400  # memory of longer runs goes back to the system: attention needs it by the square
-_KEPT_FRAMES = 1000  # the same for the flow
 _MOST_FRAMES_PER_SLOT = 2000  # 23 s: only a damaged voice gets here, and it must not eat all memory
 
 
@@ -53,17 +54,21 @@ class Encoded:
 class Synthesizer:
     """One voice, ready to speak. Thread-safe."""
 
-    def __init__(self, voice: Voice, threads: int, decoder: Decoder) -> None:
-        self._encoder = Session(voice.folder / "encoder.onnx", ENCODER, threads, arena=True)
-        self._flow = Session(voice.folder / "flow.onnx", FLOW, threads, arena=True)
-        self._decoder = decoder
+    def __init__(self, encoder: Encoder, flow: Flow, decoder: Decoder) -> None:
+        self._encoder, self._flow, self._decoder = encoder, flow, decoder
+
+    @classmethod
+    def open(cls, voice: Voice, runtime: Runtime) -> Synthesizer:
+        """The networks of a converted voice. Raises VoiceError, OptionError."""
+        networks = open_encoder(voice.folder, runtime), open_flow(voice.folder, runtime), open_decoder(voice, runtime)
+        _log.info("%s: %s", voice.manifest.name, ", ".join(type(network).__name__ for network in networks))
+        return cls(*networks)
 
     def encode(self, utterance: Utterance, duration_noise: F32) -> Encoded:
         """Run the encoder; `duration_noise` [2, T] is already scaled by noise_w."""
         slots = utterance.slots
         characters = np.repeat(np.arange(len(slots.counts)), slots.counts)  # [T]
         outputs = self._encoder.run(
-            shrink=len(slots.ids) > _KEPT_SLOTS,
             phones=slots.ids,
             tones=slots.tones,
             languages=slots.languages,
@@ -79,7 +84,7 @@ class Synthesizer:
         """Expand the prior over `frames` [T], add `noise` [F, C] (scaled), run the flow: z [F, C]."""
         mean = _expand(encoded.mean, frames)
         z_prior = mean + noise * np.exp(_expand(encoded.log_std, frames))
-        return self._flow.run(shrink=len(z_prior) > _KEPT_FRAMES, z_prior=z_prior, speaker=speaker)[0]
+        return self._flow.run(z_prior, speaker)
 
     def decode(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
         """Samples of z [F, C] in pieces of `chunks` frames, which sum to F."""

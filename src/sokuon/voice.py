@@ -18,7 +18,7 @@ from sokuon.decoder_config import DecoderConfig
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
 from sokuon.tensors import F32
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "voice.json"
 
 

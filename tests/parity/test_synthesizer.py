@@ -1,4 +1,4 @@
-"""Converted graphs, and our own torch model, against the reference synthesizer given the same noise.
+"""Converted voices on both backends, and our own torch model, against the reference synthesizer given the same noise.
 
 The reference runs as a program in an environment of its own (`oracle.py`): the interpreter in SOKUON_ORACLE_PYTHON, or
 this one if it holds the package `hayakoe`.
@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,10 +19,9 @@ import numpy as np
 import pytest
 from cases import CASES, Case
 
-from sokuon import native
 from sokuon.convert.package import convert_voice
-from sokuon.decoders import NativeDecoder, OnnxDecoder
 from sokuon.options import SynthesisOptions
+from sokuon.runtime import Backend, Runtime
 from sokuon.sources import find_weights
 from sokuon.synthesizer import Encoded, Synthesizer, Utterance, durations, growing_chunks
 from sokuon.tensors import TensorFile, to_float32
@@ -33,7 +31,7 @@ from sokuon.voice import Voice
 HERE = Path(__file__).parent
 TRAINING = HERE.parents[1] / "training"
 TOLERANCE = 1e-4  # absolute; float32 sums in another order through some 60 layers differ by some 1e-6 to 1e-5
-DECODERS = (OnnxDecoder, NativeDecoder) if native.available()[0] else (OnnxDecoder,)
+BACKENDS: tuple[Backend, ...] = ("onnx", "auto")  # auto: WaveNet couplings run on ONNX Runtime, the rest natively
 PARAMETERS = [pytest.param(c, id=c.name, marks=[pytest.mark.heavy] if c.heavy else []) for c in CASES]
 Spoken = dict[str, Any]  # one run: arrays and scalars by name, as `oracle.speak` returns them
 
@@ -61,13 +59,15 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], Path]:
     return made
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", PARAMETERS)
-def test_graphs_equal_the_reference(case: Case, spoken: Callable[[Case], Path], tmp_path: Path) -> None:
+def test_networks_equal_the_reference(
+    case: Case, backend: Backend, spoken: Callable[[Case], Path], tmp_path: Path
+) -> None:
     folder = spoken(case)
     convert_voice(folder / "voice", tmp_path / "converted")
     voice = Voice.open(tmp_path / "converted")
-    decoders = [kind(voice.folder, voice.manifest.decoder, 1) for kind in DECODERS]
-    synthesizer = Synthesizer(voice, 1, decoders[0])
+    synthesizer = Synthesizer.open(voice, Runtime(1, backend, "float32"))
     for run in runs(case, folder):
         encoded = encode(synthesizer, voice, run)
         close(encoded.mean, run["mean"])
@@ -78,8 +78,8 @@ def test_graphs_equal_the_reference(case: Case, spoken: Callable[[Case], Path], 
         np.testing.assert_array_equal(frames, run["durations"])
         z = synthesizer.latent(encoded, frames, scaled(run["epsilon"], run["noise"]), run["speaker"])
         close(z, run["z"])
-        for decoder, chunks in product(decoders, ([len(z)], growing_chunks(len(z)))):
-            close(np.concatenate(list(decoder.stream(z, run["speaker"], chunks))), run["audio"])
+        for chunks in ([len(z)], growing_chunks(len(z))):
+            close(np.concatenate(list(synthesizer.decode(z, run["speaker"], chunks))), run["audio"])
 
 
 @pytest.mark.parametrize("case", PARAMETERS)
