@@ -18,7 +18,7 @@ constexpr std::int64_t tile_bytes = 1000 << 10;       // working set of a tile: 
 constexpr std::int64_t wide_tile_bytes = 7500 << 10;  // where weights are transformed at use: that is per tile
 constexpr std::int64_t upsampling_rows = 256;         // input rows of a transposed convolution at once
 constexpr std::int64_t most_chunk = 160;              // frames a thread decodes at once: bounds its memory
-constexpr std::int64_t least_chunk = 12;              // below this the margins cost more than a second thread gains
+constexpr std::int64_t least_span = 12;               // below this the margins cost more than a second thread gains
 
 // Samples per tile of a stage: two activations, the transform's planes and one inner plane pair, 5.25 rows in all.
 std::int64_t tile_length(const Stage& stage) {
@@ -52,20 +52,29 @@ class Profile {
     double last_;
 };
 
+// A resblock reads `in` and writes to `sum`; the signal ends at `length`.
+struct ChainCall {
+    Signal in, sum;
+    std::int64_t length;
+    bool accumulate;
+};
+
 // One chunk on one thread.
 class Chunk {
   public:
     Chunk(const Model& model, const Input& input, Workspace& space) : model_(model), input_(input), space_(space) {}
 
+    // The chunks of a span come in order, the first one after Workspace::forget.
     void decode(Range frames, float* out, Profile profile) {
         const Ranges ranges = required(model_, frames, input_.frames);
-        Signal x = precondition(ranges);
+        Signal x = precondition(ranges.pre);
         profile.mark();
         for (int i = 0; i < model_.shape.stages(); ++i) {
             const Stage& stage = model_.stages[i];
-            const Signal up = upsample(stage, x, ranges.upsampled[i]);
+            StageTails& tails = space_.stages[i];
+            const Signal up = upsample(stage, x, ranges.upsampled[i], tails.up);
             profile.mark();
-            x = resblocks(stage, up, ranges.stage[i], length_after(i));
+            x = resblocks(stage, up, ranges.stage[i], length_after(i), tails);
             profile.mark();
         }
         model_.kernels->finish(x, model_.post, last_slope, ranges.out.lo, ranges.out.hi, out);
@@ -80,17 +89,28 @@ class Chunk {
     }
 
     // z [latent][frames] -> rows of frames -> conv_pre + speaker bias.
-    Signal precondition(const Ranges& ranges) {
-        const std::int64_t stride = round_up(model_.shape.latent, model_.kernels->width);
-        const Signal z{space_.latent.data(), ranges.latent.lo, ranges.latent.size(), stride};
-        for (std::int64_t t = ranges.latent.lo; t < ranges.latent.hi; ++t)
-            for (int c = 0; c < model_.shape.latent; ++c) z.row(t)[c] = input_.z[c * input_.frames + t];
-        const Signal x{space_.even.data(), ranges.pre.lo, ranges.pre.size(), model_.pre.view.padded_outputs};
+    Signal precondition(Range needed) {
+        const Range range = space_.pre.fresh(needed.lo, needed.hi);
+        const Signal x = space_.pre.open(space_.even.data(), range);
+        const Signal z = latent({std::max<std::int64_t>(range.lo - model_.pre.view.pad, 0),
+                                 std::min(range.hi + model_.pre.view.pad, input_.frames)});
         Conv conv = model_.pre.view;
         conv.bias = speaker_bias();
-        model_.kernels->convolve(conv,
-                                 {z, x, nullptr, false, 1.0f, ranges.pre.lo, ranges.pre.hi, space_.scratch.data()});
+        convolve(conv, {z, x, nullptr, false, 1.0f, range.lo, range.hi, space_.scratch.data()});
+        space_.pre.close(x);
         return x;
+    }
+
+    Signal latent(Range range) {
+        const std::int64_t stride = round_up(model_.shape.latent, model_.kernels->width);
+        const Signal z{space_.latent.data(), range.lo, range.size(), stride};
+        for (std::int64_t t = range.lo; t < range.hi; ++t)
+            for (int c = 0; c < model_.shape.latent; ++c) z.row(t)[c] = input_.z[c * input_.frames + t];
+        return z;
+    }
+
+    void convolve(const Conv& conv, const ConvCall& call) {
+        if (call.lo < call.hi) model_.kernels->convolve(conv, call);
     }
 
     // conv_pre's bias + cond(g), in double: the sum over g is long and done once.
@@ -106,48 +126,53 @@ class Chunk {
         return space_.bias.data();
     }
 
-    Signal upsample(const Stage& stage, const Signal& x, Range range) {
-        const Signal up{space_.odd.data(), range.lo, range.size(), stage.stride};
+    Signal upsample(const Stage& stage, const Signal& x, Range needed, Tail& tail) {
+        const Range range = tail.fresh(needed.lo, needed.hi);  // whole input rows
+        const Signal up = tail.open(space_.odd.data(), range);
         const Range rows{range.lo / stage.rate, range.hi / stage.rate};
         for (std::int64_t lo = rows.lo; lo < rows.hi; lo += upsampling_rows)
             for (const PhaseGroup& group : stage.up) {
-                const Signal phases{up.data + group.first_phase * stage.stride, rows.lo, rows.size(),
+                const Signal phases{up.row(range.lo) + group.first_phase * stage.stride, rows.lo, rows.size(),
                                     stage.rate * stage.stride};
-                model_.kernels->convolve(group.conv.view,
-                                         {x, phases, nullptr, false, slope, lo, std::min(lo + upsampling_rows, rows.hi),
-                                          space_.scratch.data()});
+                convolve(group.conv.view, {x, phases, nullptr, false, slope, lo,
+                                           std::min(lo + upsampling_rows, rows.hi), space_.scratch.data()});
             }
+        tail.close(up);
         return up;
     }
 
     // Sum over the resblocks; their mean is in the weights of the next layer.
-    Signal resblocks(const Stage& stage, const Signal& x, Range range, std::int64_t length) {
-        const Signal sum{space_.even.data(), range.lo, range.size(), stage.stride};
+    Signal resblocks(const Stage& stage, const Signal& x, Range needed, std::int64_t length, StageTails& tails) {
+        const Range range = tails.sum.fresh(needed.lo, needed.hi);
+        const Signal sum = tails.sum.open(space_.even.data(), range);
         const std::int64_t tile = even_tile(range.size(), tile_length(stage));
         for (std::size_t j = 0; j < stage.chains.size(); ++j)
             for (std::int64_t lo = range.lo; lo < range.hi; lo += tile)
-                chain(stage.chains[j], x, sum, {lo, std::min(lo + tile, range.hi)}, length, j > 0);
+                chain(stage.chains[j], {x, sum, length, j > 0}, {lo, std::min(lo + tile, range.hi)}, tails.chains[j]);
+        tails.sum.close(sum);
         return sum;
     }
 
-    // One resblock over a tile. Every convolution computes what the later ones need of it beyond the tile.
-    void chain(const Chain& chain, const Signal& x, const Signal& sum, Range tile, std::int64_t length,
-               bool accumulate) {
+    // One resblock over a tile. Every convolution is ahead of the tile by as much as the later ones need.
+    void chain(const Chain& chain, const ChainCall& call, Range tile, std::vector<Tail>& tails) {
         const bool pairs = model_.shape.resblock == 1;
-        Signal current = x;
+        Signal current = call.in;
         Signal inner{};
         std::int64_t reach = chain.reach;
         for (std::size_t m = 0; m < chain.convs.size(); ++m) {
             const Conv& conv = chain.convs[m].view;
             reach -= conv.pad;
-            const Range range{std::max<std::int64_t>(tile.lo - reach, 0), std::min(tile.hi + reach, length)};
             const bool first_of_pair = pairs && m % 2 == 0, last = m + 1 == chain.convs.size();
             // Pairs: the first goes to tile 1, the second back to tile 0. Single ones alternate.
             const int slot = pairs ? first_of_pair : m % 2;
-            const Signal out = last ? sum : Signal{space_.tile[slot].data(), range.lo, range.size(), x.stride};
+            const std::int64_t ahead = std::min(tile.hi + reach, call.length);
+            const Range range = last ? tile : tails[m].fresh(std::max<std::int64_t>(tile.lo - reach, 0), ahead);
+            float* memory = space_.tile[slot].data() + chain.head[m] * call.in.stride;
+            const Signal out = last ? call.sum : tails[m].open(memory, range);
             const Signal& in = pairs && !first_of_pair ? inner : current;
-            model_.kernels->convolve(conv, {in, out, first_of_pair ? nullptr : &current, last && accumulate, slope,
-                                            range.lo, range.hi, space_.scratch.data()});
+            convolve(conv, {in, out, first_of_pair ? nullptr : &current, last && call.accumulate, slope, range.lo,
+                            range.hi, space_.scratch.data()});
+            if (!last) tails[m].close(out);
             (first_of_pair ? inner : current) = out;
         }
     }
@@ -157,6 +182,21 @@ class Chunk {
     Workspace& space_;
 };
 
+// Rows before an upsampling that its next output needs again.
+std::int64_t inputs_kept(const Stage& stage) { return ceil_div(stage.kernel, stage.rate) + 1; }
+
+StageTails make_tails(const Stage& stage, std::int64_t sum_kept) {
+    StageTails tails;
+    // The shortest chain reads again what the longest one made the upsampling compute ahead.
+    tails.up = Tail(2 * stage.reach + stage.rate, stage.stride);
+    tails.sum = Tail(sum_kept, stage.stride);
+    for (const Chain& chain : stage.chains) {
+        tails.chains.emplace_back();
+        for (std::int64_t keep : chain.keep) tails.chains.back().emplace_back(keep, stage.stride);
+    }
+    return tails;
+}
+
 }  // namespace
 
 Workspace::Workspace(const Model& model, std::int64_t most_frames) : frames(most_frames) {
@@ -165,24 +205,39 @@ Workspace::Workspace(const Model& model, std::int64_t most_frames) : frames(most
     const int width = model.kernels->width;
     latent = Buffer(ranges.latent.size() * round_up(model.shape.latent, width));
     bias = Buffer(model.pre.view.padded_outputs);
-    std::int64_t even_size = ranges.pre.size() * model.pre.view.padded_outputs, odd_size = 0, tile_size = 0;
-    std::int64_t scratch_size = conv_scratch(model.pre.view, ranges.pre.size(), width);
+    pre = Tail(inputs_kept(model.stages.front()), model.pre.view.padded_outputs);
+    std::int64_t even_size = (ranges.pre.size() + pre.keep()) * model.pre.view.padded_outputs, odd_size = 0,
+                 tile_size = 0, scratch_size = conv_scratch(model.pre.view, ranges.pre.size(), width);
     for (int i = 0; i < model.shape.stages(); ++i) {
         const Stage& stage = model.stages[i];
         const std::int64_t most = std::min(ranges.stage[i].size(), tile_length(stage)) + 2 * stage.reach;
+        const bool last = i + 1 == model.shape.stages();
+        stages.push_back(make_tails(stage, last ? model.post.taps : inputs_kept(model.stages[i + 1])));
         for (const PhaseGroup& group : stage.up)
             scratch_size = std::max(scratch_size, conv_scratch(group.conv.view, upsampling_rows, width));
-        for (const Chain& chain : stage.chains)
+        for (const Chain& chain : stage.chains) {
             for (const PackedConv& conv : chain.convs)
                 scratch_size = std::max(scratch_size, conv_scratch(conv.view, most, width));
-        odd_size = std::max(odd_size, ranges.upsampled[i].size() * stage.stride);
-        even_size = std::max(even_size, ranges.stage[i].size() * stage.stride);
-        tile_size = std::max(tile_size, most * stage.stride);
+            const std::int64_t head = *std::max_element(chain.head.begin(), chain.head.end());
+            tile_size = std::max(tile_size, (most + head) * stage.stride);
+        }
+        odd_size = std::max(odd_size, (ranges.upsampled[i].size() + stages[i].up.keep()) * stage.stride);
+        even_size = std::max(even_size, (ranges.stage[i].size() + stages[i].sum.keep()) * stage.stride);
     }
     even = Buffer(even_size);
     odd = Buffer(odd_size);
     for (Buffer& buffer : tile) buffer = Buffer(tile_size);
     scratch = Buffer(scratch_size);
+}
+
+void Workspace::forget() {
+    pre.forget();
+    for (StageTails& stage : stages) {
+        stage.up.forget();
+        stage.sum.forget();
+        for (std::vector<Tail>& chain : stage.chains)
+            for (Tail& tail : chain) tail.forget();
+    }
 }
 
 Decoder::Decoder(Model model) : model_(std::move(model)) {}
@@ -211,20 +266,28 @@ void Decoder::give_back(std::unique_ptr<Workspace> workspace) const {
         if (idle->frames < workspace->frames) return std::swap(idle, workspace);
 }
 
+// One thread's frames, chunk after chunk.
+void Decoder::span(const Input& input, Range frames, float* out, double* seconds) const {
+    const std::int64_t chunks = ceil_div(frames.size(), most_chunk);
+    const std::int64_t size = ceil_div(frames.size(), std::max<std::int64_t>(chunks, 1));
+    auto workspace = borrow(size);
+    workspace->forget();
+    for (std::int64_t lo = frames.lo; lo < frames.hi; lo += size) {
+        const Range part{lo, std::min(lo + size, frames.hi)};
+        Chunk(model_, input, *workspace).decode(part, out + (lo - frames.lo) * model_.shape.hop(), Profile(seconds));
+    }
+    give_back(std::move(workspace));
+}
+
 void Decoder::run(const Input& input, Range frames, int threads, float* out) const {
-    threads = std::max(threads, 1);
-    const std::int64_t most = std::min(most_chunk, std::max(ceil_div(frames.size(), threads), least_chunk));
-    const std::int64_t chunks = ceil_div(frames.size(), most),
-                       size = ceil_div(frames.size(), std::max<std::int64_t>(chunks, 1));
+    const std::int64_t most = std::max(ceil_div(frames.size(), std::max(threads, 1)), least_span);
+    const std::int64_t spans = ceil_div(frames.size(), most);
+    const std::int64_t size = ceil_div(frames.size(), std::max<std::int64_t>(spans, 1));
     std::atomic<bool> failed = false;
-    run_tasks(static_cast<int>(chunks), threads, [&](int i) {
+    run_tasks(static_cast<int>(spans), threads, [&](int i) {
         try {
             const Range part{frames.lo + i * size, std::min(frames.lo + (i + 1) * size, frames.hi)};
-            if (part.size() <= 0) return;
-            auto workspace = borrow(size);
-            float* to = out + (part.lo - frames.lo) * model_.shape.hop();
-            Chunk(model_, input, *workspace).decode(part, to, Profile(nullptr));
-            give_back(std::move(workspace));
+            if (part.size() > 0) span(input, part, out + (part.lo - frames.lo) * model_.shape.hop(), nullptr);
         } catch (const std::bad_alloc&) {
             failed = true;
         }
@@ -233,12 +296,7 @@ void Decoder::run(const Input& input, Range frames, int threads, float* out) con
 }
 
 void Decoder::profile(const Input& input, Range frames, float* out, double* seconds) const {
-    for (std::int64_t lo = frames.lo; lo < frames.hi; lo += most_chunk) {
-        const Range part{lo, std::min(lo + most_chunk, frames.hi)};
-        auto workspace = borrow(most_chunk);
-        Chunk(model_, input, *workspace).decode(part, out + (lo - frames.lo) * model_.shape.hop(), Profile(seconds));
-        give_back(std::move(workspace));
-    }
+    span(input, frames, out, seconds);
 }
 
 }  // namespace sk

@@ -6,14 +6,9 @@
 #include <vector>
 
 #include "model.h"
+#include "tail.h"
 
 namespace sk {
-
-struct Range {
-    std::int64_t lo;
-    std::int64_t hi;
-    std::int64_t size() const { return hi - lo; }
-};
 
 // What must be computed for some frames; everything is clipped to the signal, outside of which there are zeros.
 struct Ranges {
@@ -26,11 +21,22 @@ struct Ranges {
 
 Ranges required(const Model& model, Range frames, std::int64_t total);
 
+// What the chunks of one span hand on, so that nothing is computed twice between them. A chain keeps the outputs of its
+// convolutions but the last.
+struct StageTails {
+    Tail up, sum;
+    std::vector<std::vector<Tail>> chains;
+};
+
 // Memory of one thread for chunks of up to `frames` frames.
 struct Workspace {
     Workspace(const Model& model, std::int64_t frames);
+    void forget();  // a new span begins
+
     std::int64_t frames;
     Buffer latent, bias, even, odd, tile[2], scratch;
+    Tail pre;
+    std::vector<StageTails> stages;
 };
 
 struct Input {
@@ -49,6 +55,7 @@ class Decoder {
     void profile(const Input& input, Range frames, float* out, double* seconds) const;
 
   private:
+    void span(const Input& input, Range frames, float* out, double* seconds) const;
     std::unique_ptr<Workspace> borrow(std::int64_t frames) const;
     void give_back(std::unique_ptr<Workspace> workspace) const;
 

@@ -32,7 +32,24 @@ struct Builder {
             if (pairs) chain.convs.push_back(conv(name + ".convs2" + suffix, channels, channels, branch.kernel, 1));
         }
         for (const PackedConv& c : chain.convs) chain.reach += c.view.pad;
+        plan_memory(chain, pairs);
         return chain;
+    }
+
+    // Convolution m's output is the input of m + 1 and, at the end of a pair, also the residual of m + 2.
+    static void plan_memory(Chain& chain, bool pairs) {
+        const int count = static_cast<int>(chain.convs.size());
+        const auto pad = [&](int m) -> std::int64_t { return m < count ? chain.convs[m].view.pad : 0; };
+        chain.keep.resize(count);
+        chain.head.resize(count);
+        for (int m = count - 1; m >= 0; --m) {
+            const bool residual = pairs && m % 2 == 1;
+            chain.keep[m] = pad(m + 1) + std::max(pad(m + 1), residual ? pad(m + 2) : 0);
+            if (residual && m + 2 < count)
+                chain.head[m] = chain.head[m + 2] + std::max<std::int64_t>(chain.keep[m + 2] - chain.keep[m] +
+                                                                               pad(m + 1) + pad(m + 2),
+                                                                           0);
+        }
     }
 
     // `scale` carries the mean over the previous stage's resblocks: leaky ReLU and convolution are homogeneous.

@@ -47,6 +47,9 @@ struct PhaseGroup {
 struct Chain {
     std::vector<PackedConv> convs;
     std::int64_t reach = 0;  // samples on each side that can reach an output
+    // Rows of each convolution's output that are needed again to the left of what was computed; and where in a tile's
+    // memory it starts, so that the second convolution of a pair writes to the left of the residual that it reads.
+    std::vector<std::int64_t> keep, head;
 };
 struct Stage {
     std::vector<PhaseGroup> up;

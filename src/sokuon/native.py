@@ -26,7 +26,7 @@ Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result 
 
 ABI_VERSION = 1
 _STORAGE = {"float32": 0, "int16": 1}  # SK_STORAGE_…
-SLICE_FRAMES = 160  # per thread and call; between calls Python handles signals
+SLICE_FRAMES = 480  # per thread and call; between calls Python handles signals
 ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
 LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
 

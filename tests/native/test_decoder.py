@@ -146,7 +146,7 @@ def test_constant_and_empty_filters_survive_codes() -> None:
 
 
 @pytest.mark.usefixtures("isa")
-@pytest.mark.parametrize("frames", [0, 1, 2, 3, 5, 13, 40])
+@pytest.mark.parametrize("frames", [0, 1, 2, 3, 5, 13, 40, 700])
 def test_any_length(frames: int) -> None:
     tensors = reference.random_tensors(BASE)
     z, g = inputs(BASE, frames)
