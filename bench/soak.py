@@ -1,10 +1,11 @@
 """A long run: mixed requests from several threads at once on one engine.
 
-    python bench/soak.py VOICE BERT [--requests 1000] [--workers 4] [--threads N] [--output FILE]
+    python bench/soak.py VOICE BERT [--requests 1000] [--workers 4] [--threads N] [--output FILE] [--load NAME=VALUE …]
 
 Requests are drawn from a fixed set of texts, seeds and options, so that each comes again and again. Checked: no error;
 the same request gives the same samples, whatever ran beside it; resident memory does not grow once every request has
-been heard (GROWTH_MB allows for the allocator's own noise). Exit status 1 if any of it fails.
+been heard (GROWTH_MB allows for the allocator's own noise). Prints the findings as JSON, memory over time among them,
+and one line that sums them up. Exit status 1 if any of it fails.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ class Soak:
     def __init__(self, engine: sokuon.Engine, every: int) -> None:
         self._engine, self._every = engine, every
         self._lock = threading.Lock()
-        self._heard: dict[Request, str] = {}
+        self._begin = time.perf_counter()
+        self.heard: dict[Request, str] = {}
         self.errors: list[str] = []
-        self.resident_mb: list[float] = []
+        self.memory = [self._memory_now(0)]
         self.audio_s = 0.0
         self.done = 0
 
@@ -65,7 +67,7 @@ class Soak:
                 self.errors.append(f"{request}: {error!r}")
             return
         with self._lock:
-            if self._heard.setdefault(request, digest) != digest:
+            if self.heard.setdefault(request, digest) != digest:
                 self.errors.append(f"{request}: other samples than before")
             self._count(seconds)
 
@@ -83,22 +85,28 @@ class Soak:
         self.done += 1
         self.audio_s += seconds
         if self.done % self._every == 0:
-            self.resident_mb.append(memory_mb()[0] or 0.0)
-            print(f"{self.done} requests, {self.resident_mb[-1]:.0f} MB", file=sys.stderr, flush=True)
+            self.memory.append(self._memory_now(self.done))
+            print(f"{self.done} requests, {self.memory[-1]['resident_mb']:.0f} MB", file=sys.stderr, flush=True)
+
+    def _memory_now(self, requests: int) -> dict[str, float]:
+        seconds = time.perf_counter() - self._begin
+        return {"requests": requests, "seconds": round(seconds, 1), "resident_mb": round(memory_mb()[0] or 0.0, 1)}
 
 
 def main() -> None:
     arguments = parse()
-    engine = sokuon.load(arguments.voice, bert=arguments.bert, threads=arguments.threads, backend=arguments.backend)
+    engine = sokuon.load(arguments.voice, bert=arguments.bert, threads=arguments.threads, **dict(arguments.load))
     distinct = requests(DISTINCT_REQUESTS)
     order = random.Random(1)
     soak = Soak(engine, max(1, arguments.requests // 40))
     begin = time.perf_counter()
     with ThreadPoolExecutor(arguments.workers) as pool:
         list(pool.map(soak.say, [order.choice(distinct) for _ in range(arguments.requests)]))
-    found = findings(soak, time.perf_counter() - begin) | {"workers": arguments.workers, "machine": describe_machine()}
+    asked = {"workers": arguments.workers, "threads": arguments.threads, "load": dict(arguments.load)}
+    found = findings(soak, time.perf_counter() - begin) | asked | {"machine": describe_machine()}
     text = json.dumps(found, indent=1, ensure_ascii=False)
     print(text)
+    print(summary(found))
     if arguments.output:
         arguments.output.write_text(text + "\n", encoding="utf-8")
     sys.exit(0 if found["passed"] else 1)
@@ -111,9 +119,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--load", type=named, nargs="+", default=[], metavar="NAME=VALUE", help="for sokuon.load")
     parser.add_argument("--output", type=Path)
     return parser.parse_args()
+
+
+def named(text: str) -> tuple[str, str]:
+    """A further argument of sokuon.load, such as precision=q4 or backend=onnx."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
 
 
 def requests(count: int) -> list[Request]:
@@ -137,18 +153,33 @@ def requests(count: int) -> list[Request]:
 
 def findings(soak: Soak, seconds: float) -> dict[str, Any]:
     """Figures and verdict."""
-    quarter = max(1, len(soak.resident_mb) // 4)
-    third, last = soak.resident_mb[-2 * quarter : -quarter], soak.resident_mb[-quarter:]
+    resident = [point["resident_mb"] for point in soak.memory[1:]]  # without the engine that has not spoken yet
+    quarter = max(1, len(resident) // 4)
+    third, last = resident[-2 * quarter : -quarter], resident[-quarter:]
     growth = median(last) - median(third) if third else 0.0
     return {
         "passed": not soak.errors and growth <= GROWTH_MB,
         "requests": soak.done,
+        "distinct": len(soak.heard),
         "errors": soak.errors[:20],
-        "growth_mb": growth,
-        "resident_mb": soak.resident_mb,
-        "seconds": seconds,
-        "sound_s": soak.audio_s,
+        "error_count": len(soak.errors),
+        "growth_mb": round(growth, 1),
+        "last_mb": round(median(last), 1) if last else None,
+        "peak_mb": round(memory_mb()[1] or 0.0, 1),
+        "memory": soak.memory,
+        "seconds": round(seconds, 1),
+        "sound_s": round(soak.audio_s, 1),
     }
+
+
+def summary(found: dict[str, Any]) -> str:
+    """The findings in one line."""
+    return (
+        f"{'passed' if found['passed'] else 'FAILED'}: {found['requests']} requests ({found['distinct']} different) "
+        f"from {found['workers']} callers in {found['seconds']:.0f} s, {found['sound_s']:.0f} s of sound; "
+        f"{found['error_count']} errors; resident {found['last_mb']} MB in the last quarter, "
+        f"{found['growth_mb']:+.1f} MB to the one before, peak {found['peak_mb']} MB"
+    )
 
 
 if __name__ == "__main__":
