@@ -40,8 +40,6 @@ struct Output {
     std::vector<float> values[4];  // mean, log_std, log_duration, log_duration_sampled
 };
 
-// ---- the reference
-
 Rows dense(const Tensors& t, const std::string& name, const Rows& x) {
     const std::vector<float>&w = t.at(name + ".weight"), &b = t.at(name + ".bias");
     Rows y(x.size(), Row(b.begin(), b.end()));
@@ -223,8 +221,6 @@ void reference(const Shape& s, const Tensors& t, const Input& in, Row (&out)[4])
     for (double v : z[1]) out[3].push_back((v - t.at("sdp.flows.0.shift")[0]) * t.at("sdp.flows.0.scale")[0]);
 }
 
-// ---- random voices
-
 class Filler {
   public:
     Tensors tensors;
@@ -315,8 +311,6 @@ Input random_input(const Shape& s, int slots) {
     fill(in.noise, 2 * slots, 2.5f);  // some beyond the spline's tails
     return in;
 }
-
-// ---- checks
 
 bool run(const sk_encoder* encoder, const Shape& s, const Input& in, int threads, Output& out) {
     const sk_encoder_input input{in.slots,          in.characters,    in.ids[0].data(),  in.ids[1].data(),
