@@ -1,0 +1,193 @@
+"""The native BERT against the graph of the same file on ONNX Runtime, and against float64.
+
+All three compute with the same whole numbers; what differs is the rounding of floats, some 130 dB below the features.
+Now and then it takes a number that lies between two codes to the one or the other; from there on the features differ by
+a step of one activation (here some 45 dB below them, the codes themselves cost 36). Embeddings in half precision
+even lie between two exactly. So a quarter of the short texts must agree to rounding, and every text to a few steps.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import pytest
+from bert_reference import Reference
+from tiny import TinyBert, make_tiny_bert, tiny_characters
+
+from sokuon import native, native_bert
+from sokuon.bert import Bert, Manifest, _Native
+from sokuon.convert.deberta import convert_bert
+from sokuon.convert.quantize import Precision
+from sokuon.errors import OptionError, SokuonError, WeightError
+from sokuon.native import ISA_VARIABLE
+from sokuon.tensors import TensorFile, TensorFileWriter
+
+ROUNDING_DB = 100.0
+A_FEW_STEPS_DB = 35.0
+SHORT = tuple(range(16))
+LONG = (30, 47, 130, 600)  # characters, two less than rows: borders of blocks and of the buckets
+SHAPES = {
+    "heads of 32": TinyBert(hidden_size=96, heads=3, intermediate_size=128, layers=5),
+    "heads of 24": TinyBert(hidden_size=96, heads=4, intermediate_size=384),
+    "kernel 5, published positions": TinyBert(
+        hidden_size=80, heads=2, intermediate_size=48, conv_kernel=5, position_buckets=256, max_position=512
+    ),
+    "no convolution": TinyBert(hidden_size=128, heads=2, conv_kernel=0, layers=3),
+}
+PRECISIONS = ("q8", "q4")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("bert")
+    for number, (name, shape) in enumerate(SHAPES.items()):
+        make_tiny_bert(base / "source" / name, number, shape)
+        for precision in PRECISIONS:
+            convert_bert(base / "source" / name, base / precision / name, Precision(precision))
+    return base
+
+
+def sample(length: int) -> str:
+    return "".join(np.random.default_rng(length).choice(tiny_characters(), length))
+
+
+def snr(got: npt.NDArray[Any], want: npt.NDArray[Any]) -> float:
+    error = ((got.astype(np.float64) - want) ** 2).sum()
+    return float(10 * np.log10((want.astype(np.float64) ** 2).sum() / max(error, 1e-30)))
+
+
+def open_with(folder: Path, isa: str, threads: int = 1) -> Bert:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ISA_VARIABLE, isa)
+        bert = Bert.open(folder, threads, "native")
+    assert isinstance(bert._network, _Native)
+    assert isa == "" or bert._network._kernel.isa == isa
+    return bert
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_features_are_those_of_the_graph(folders: Path, shape: str, precision: str) -> None:
+    graph = Bert.open(folders / precision / shape, 1, "onnx")
+    assert not graph.native
+    wanted = {length: graph.features(sample(length)) for length in (*SHORT, *LONG)}
+    for isa in native_bert.isas():
+        kernel = open_with(folders / precision / shape, isa, threads=2)
+        ratios = {length: snr(kernel.features(sample(length)), want) for length, want in wanted.items()}
+        assert np.quantile([ratios[length] for length in SHORT], 0.75) >= ROUNDING_DB, isa
+        assert min(ratios.values()) >= A_FEW_STEPS_DB, isa
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_features_are_those_of_float64(folders: Path, shape: str, precision: str) -> None:
+    folder = folders / precision / shape
+    kernel = open_with(folder, "")
+    reference = Reference(TensorFile(folder / "bert.weights"), Manifest.read(folder))
+    ratios = {}
+    for length in (*SHORT[::2], 46, 100):
+        rows = kernel._embeddings[kernel.encode(sample(length))].astype(np.float32)
+        ratios[length] = snr(kernel.features(sample(length)), reference.features(rows))
+    assert np.quantile([ratios[length] for length in SHORT[::2]], 0.75) >= ROUNDING_DB
+    assert min(ratios.values()) >= A_FEW_STEPS_DB
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_batches_and_threads_change_nothing(folders: Path, shape: str, precision: str) -> None:
+    """Not even the rounding: a row's sums have one order, whoever computes them and whatever lies beside it."""
+    texts = [sample(length) for length in (9, 0, 60, 3, 125, 1)]
+    single = open_with(folders / precision / shape, "")
+    wanted = [single.features(text) for text in texts]
+    for threads in (1, 2, 3):
+        bert = open_with(folders / precision / shape, "", threads)
+        assert all((got == want).all() for got, want in zip(bert.features_batch(texts), wanted, strict=True))
+
+
+def test_onnx_runtime_is_not_imported(folders: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from sokuon.bert import Bert; bert = Bert.open(Path(sys.argv[1]), 1);"
+        "assert bert.native and len(bert.features('今日')) == 4; assert 'onnxruntime' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folders / "q8" / "heads of 24")], check=True, env=os.environ)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_graph_unpacks_when_it_is_opened(folders: Path, tmp_path: Path, precision: str) -> None:
+    """Not at every run: all that turns the packed weights back is folded into constants."""
+    folder = folders / precision / "heads of 24"
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    options.log_severity_level = 3
+    ort.InferenceSession(str(folder / "bert.onnx"), options, providers=["CPUExecutionProvider"])
+    graph = onnx.load(str(tmp_path / "optimized.onnx"), load_external_data=False).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
+    assert len(products) == 6 * Manifest.read(folder).layers + 1
+    assert all(node.input[1] in constants for node in products)
+    assert "BitShift" not in {node.op_type for node in graph.node}
+
+
+def test_what_cannot_run_natively_runs_as_a_graph(tmp_path: Path) -> None:
+    make_tiny_bert(tmp_path / "source", 1, TinyBert(hidden_size=36, heads=3, intermediate_size=50))
+    for precision in (Precision.Q8, Precision.Q4, Precision.FP32):
+        folder = tmp_path / precision.value
+        convert_bert(tmp_path / "source", folder, precision)
+        assert not Bert.open(folder, 1).native
+        with pytest.raises(OptionError, match="backend='auto' or 'onnx'"):
+            Bert.open(folder, 1, "native")
+    full, small = (Bert.open(tmp_path / name, 1).features(sample(20)) for name in ("fp32", "q8"))
+    assert snr(small, full) > 30  # the bound of test_quantize: padded widths are no worse
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("encoder.layer.1.attention.self.key_proj.sums", None, r"key_proj\.sums is missing"),
+        ("encoder.layer.0.output.dense.weight", lambda w: w[:, 1:], r"output\.dense\.weight has \d+ bytes instead of"),
+        ("encoder.conv.LayerNorm.bias", lambda w: w[:-1], r"LayerNorm\.bias has 380 bytes instead of 384"),
+        ("encoder.layer.0.attention.self.pk", lambda w: w.astype(np.float32), r"pk has \d+ bytes"),
+    ],
+)
+def test_damaged_weights_are_named(folders: Path, tmp_path: Path, name: str, change: object, message: str) -> None:
+    shutil.copytree(folders / "q8" / "heads of 24", tmp_path / "copy")
+    tensors = {key: np.array(value) for key, value in TensorFile(tmp_path / "copy" / "bert.weights").items()}
+    with TensorFileWriter(tmp_path / "copy" / "bert.weights") as weights:
+        for key, value in tensors.items():
+            if key != name:
+                weights.add(key, value)
+            elif callable(change):
+                weights.add(key, change(value))
+    with pytest.raises(WeightError, match=message) as caught:
+        Bert.open(tmp_path / "copy", 1)
+    assert "convert it again" in str(caught.value)
+    assert isinstance(caught.value, SokuonError)
+
+
+def test_unknown_kernels_are_refused(folders: Path) -> None:
+    with pytest.raises(SokuonError, match="no kernels named mmx"):
+        open_with(folders / "q8" / "heads of 24", "mmx")
+
+
+def test_sizes_of_a_run_are_checked(folders: Path) -> None:
+    folder = folders / "q8" / "heads of 24"
+    kernel = native_bert.NativeBert(TensorFile(folder / "bert.weights"), Manifest.read(folder))
+    rows, positions = np.zeros((4, 96), np.float32), np.zeros(8, np.int32)
+    assert kernel.run(rows, [4], positions, 1).shape == (4, 96)
+    for bad in ([3], [2, 2], [], [5]):
+        with pytest.raises(ValueError, match="do not fit"):
+            kernel.run(rows, bad, positions, 1)
+    with pytest.raises(ValueError, match="out of range"):
+        kernel.run(rows, [4], positions + 99, 1)
+    with pytest.raises(ValueError, match="out of range"):
+        kernel.run(rows, [4, 0], positions, 1)
+    assert native.available()[0]
