@@ -18,6 +18,7 @@ constexpr std::int64_t tile_bytes = 1000 << 10;       // working set of a tile: 
 constexpr std::int64_t wide_tile_bytes = 7500 << 10;  // where weights are transformed at use: that is per tile
 constexpr std::int64_t upsampling_rows = 256;         // input rows of a transposed convolution at once
 constexpr std::int64_t most_chunk = 160;              // frames a thread decodes at once: bounds its memory
+constexpr std::int64_t piece_frames = 40;             // of those, after the first stage
 constexpr std::int64_t least_span = 12;               // below this the margins cost more than a second thread gains
 
 // Samples per tile of a stage: two activations, the transform's planes and one inner plane pair, 5.25 rows in all.
@@ -46,6 +47,11 @@ class Profile {
         *slot_++ += now - last_;
         last_ = now;
     }
+    // A copy for the parts that follow, from now on.
+    Profile again() const {
+        Profile copy(slot_);
+        return copy;
+    }
 
   private:
     double* slot_;
@@ -64,24 +70,35 @@ class Chunk {
   public:
     Chunk(const Model& model, const Input& input, Workspace& space) : model_(model), input_(input), space_(space) {}
 
-    // The chunks of a span come in order, the first one after Workspace::forget.
+    // The chunks of a span come in order, the first one after Workspace::forget. The first stage, whose weights are most
+    // of all, runs over the whole chunk, the others over piece after piece of it.
     void decode(Range frames, float* out, Profile profile) {
         const Ranges ranges = required(model_, frames, input_.frames);
-        Signal x = precondition(ranges.pre);
+        const Signal pre = precondition(ranges.pre);
         profile.mark();
-        for (int i = 0; i < model_.shape.stages(); ++i) {
-            const Stage& stage = model_.stages[i];
-            StageTails& tails = space_.stages[i];
-            const Signal up = upsample(stage, x, ranges.upsampled[i], tails.up);
-            profile.mark();
-            x = resblocks(stage, up, ranges.stage[i], length_after(i), tails);
-            profile.mark();
+        const Signal x = run_stage(0, pre, ranges, space_.first.data(), profile);
+        for (std::int64_t lo = frames.lo; lo < frames.hi; lo += piece_frames) {
+            const Range piece{lo, std::min(lo + piece_frames, frames.hi)};
+            later_stages(x, piece, out + (lo - frames.lo) * model_.shape.hop(), profile.again());
         }
+    }
+
+  private:
+    void later_stages(Signal x, Range frames, float* out, Profile profile) {
+        const Ranges ranges = required(model_, frames, input_.frames);
+        for (int i = 1; i < model_.shape.stages(); ++i) x = run_stage(i, x, ranges, space_.even.data(), profile);
         model_.kernels->finish(x, model_.post, last_slope, ranges.out.lo, ranges.out.hi, out);
         profile.mark();
     }
 
-  private:
+    Signal run_stage(int i, const Signal& x, const Ranges& ranges, float* memory, Profile& profile) {
+        const Signal up = upsample(model_.stages[i], x, ranges.upsampled[i], space_.stages[i].up);
+        profile.mark();
+        const Signal sum = resblocks(i, up, ranges.stage[i], memory);
+        profile.mark();
+        return sum;
+    }
+
     std::int64_t length_after(int stage) const {
         std::int64_t length = input_.frames;
         for (int i = 0; i <= stage; ++i) length *= model_.stages[i].rate;
@@ -142,9 +159,12 @@ class Chunk {
     }
 
     // Sum over the resblocks; their mean is in the weights of the next layer.
-    Signal resblocks(const Stage& stage, const Signal& x, Range needed, std::int64_t length, StageTails& tails) {
+    Signal resblocks(int index, const Signal& x, Range needed, float* memory) {
+        const Stage& stage = model_.stages[index];
+        StageTails& tails = space_.stages[index];
+        const std::int64_t length = length_after(index);
         const Range range = tails.sum.fresh(needed.lo, needed.hi);
-        const Signal sum = tails.sum.open(space_.even.data(), range);
+        const Signal sum = tails.sum.open(memory, range);
         const std::int64_t tile = even_tile(range.size(), tile_length(stage));
         for (std::size_t j = 0; j < stage.chains.size(); ++j)
             for (std::int64_t lo = range.lo; lo < range.hi; lo += tile)
@@ -197,37 +217,56 @@ StageTails make_tails(const Stage& stage, std::int64_t sum_kept) {
     return tails;
 }
 
+// What some frames away from both ends need: nothing is clipped.
+Ranges ranges_inside(const Model& model, std::int64_t frames) {
+    constexpr std::int64_t far = std::int64_t{1} << 32;
+    return required(model, {far, far + frames}, 2 * far + frames);
+}
+
+// Floats of the buffers of a workspace.
+struct Sizes {
+    std::int64_t first, even, odd, tile, scratch;
+
+    // Memory of a tile's convolutions; `samples` is the most that a stage computes at once.
+    void fit_tile(const Stage& stage, std::int64_t samples, int width) {
+        const std::int64_t most = std::min(samples, tile_length(stage)) + 2 * stage.reach;
+        for (const PhaseGroup& group : stage.up)
+            scratch = std::max(scratch, conv_scratch(group.conv.view, upsampling_rows, width));
+        for (const Chain& chain : stage.chains) {
+            for (const PackedConv& conv : chain.convs)
+                scratch = std::max(scratch, conv_scratch(conv.view, most, width));
+            const std::int64_t head = *std::max_element(chain.head.begin(), chain.head.end());
+            tile = std::max(tile, (most + head) * stage.stride);
+        }
+    }
+};
+
 }  // namespace
 
 Workspace::Workspace(const Model& model, std::int64_t most_frames) : frames(most_frames) {
-    constexpr std::int64_t far = std::int64_t{1} << 32;  // away from both ends nothing is clipped
-    const Ranges ranges = required(model, {far, far + frames}, 2 * far + frames);
-    const int width = model.kernels->width;
-    latent = Buffer(ranges.latent.size() * round_up(model.shape.latent, width));
-    bias = Buffer(model.pre.view.padded_outputs);
-    pre = Tail(inputs_kept(model.stages.front()), model.pre.view.padded_outputs);
-    std::int64_t even_size = (ranges.pre.size() + pre.keep()) * model.pre.view.padded_outputs, odd_size = 0,
-                 tile_size = 0, scratch_size = conv_scratch(model.pre.view, ranges.pre.size(), width);
-    for (int i = 0; i < model.shape.stages(); ++i) {
+    const Ranges chunk = ranges_inside(model, frames), piece = ranges_inside(model, std::min(frames, piece_frames));
+    const int width = model.kernels->width, last = model.shape.stages() - 1;
+    const std::int64_t channels = model.pre.view.padded_outputs;
+    latent = Buffer(chunk.latent.size() * round_up(model.shape.latent, width));
+    bias = Buffer(channels);
+    pre = Tail(inputs_kept(model.stages.front()), channels);
+    Sizes sizes{};
+    sizes.even = (chunk.pre.size() + pre.keep()) * channels;
+    sizes.scratch = conv_scratch(model.pre.view, chunk.pre.size(), width);
+    for (int i = 0; i <= last; ++i) {
         const Stage& stage = model.stages[i];
-        const std::int64_t most = std::min(ranges.stage[i].size(), tile_length(stage)) + 2 * stage.reach;
-        const bool last = i + 1 == model.shape.stages();
-        stages.push_back(make_tails(stage, last ? model.post.taps : inputs_kept(model.stages[i + 1])));
-        for (const PhaseGroup& group : stage.up)
-            scratch_size = std::max(scratch_size, conv_scratch(group.conv.view, upsampling_rows, width));
-        for (const Chain& chain : stage.chains) {
-            for (const PackedConv& conv : chain.convs)
-                scratch_size = std::max(scratch_size, conv_scratch(conv.view, most, width));
-            const std::int64_t head = *std::max_element(chain.head.begin(), chain.head.end());
-            tile_size = std::max(tile_size, (most + head) * stage.stride);
-        }
-        odd_size = std::max(odd_size, (ranges.upsampled[i].size() + stages[i].up.keep()) * stage.stride);
-        even_size = std::max(even_size, (ranges.stage[i].size() + stages[i].sum.keep()) * stage.stride);
+        const Ranges& ranges = i ? piece : chunk;
+        stages.push_back(make_tails(stage, i == last ? model.post.taps : inputs_kept(model.stages[i + 1])));
+        sizes.fit_tile(stage, ranges.stage[i].size(), width);
+        sizes.odd = std::max(sizes.odd, (ranges.upsampled[i].size() + stages[i].up.keep()) * stage.stride);
+        std::int64_t& sum = i ? sizes.even : sizes.first;
+        sum = std::max(sum, (ranges.stage[i].size() + stages[i].sum.keep()) * stage.stride);
     }
-    even = Buffer(even_size);
-    odd = Buffer(odd_size);
-    for (Buffer& buffer : tile) buffer = Buffer(tile_size);
-    scratch = Buffer(scratch_size);
+    first = Buffer(sizes.first);
+    even = Buffer(sizes.even);
+    odd = Buffer(sizes.odd);
+    for (Buffer& buffer : tile) buffer = Buffer(sizes.tile);
+    scratch = Buffer(sizes.scratch);
 }
 
 void Workspace::forget() {

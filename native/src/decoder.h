@@ -34,7 +34,8 @@ struct Workspace {
     void forget();  // a new span begins
 
     std::int64_t frames;
-    Buffer latent, bias, even, odd, tile[2], scratch;
+    // `first`: the first stage's sum, read piece by piece while the later stages alternate between odd and even.
+    Buffer latent, bias, first, even, odd, tile[2], scratch;
     Tail pre;
     std::vector<StageTails> stages;
 };

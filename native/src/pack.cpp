@@ -158,7 +158,8 @@ void pack_codes(const Filter& filter, const Kernels& kernels, PackedConv& packed
 // The forms that kernels/conv_product.h can transform at use.
 Form usable_form(const Conv& conv, Form form) {
     const int groups = inner_scheme(conv.inner).taps;
-    const bool nested = conv.inner != Inner::none && (conv.taps == 4 * groups - 1 || conv.taps == 4 * groups - 3);
+    const bool chosen = conv.inner == Inner::f32 || conv.inner == Inner::f43;
+    const bool nested = chosen && (conv.taps == 4 * groups - 1 || conv.taps == 4 * groups - 3);
     const bool single = conv.outer == Outer::f63 && conv.taps == 3;
     if (conv.outer == Outer::direct) return form == Form::codes ? form : Form::products;
     return nested || single ? form : Form::products;

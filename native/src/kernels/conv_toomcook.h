@@ -125,8 +125,8 @@ void inner_output(const Conv& conv, const Tiling& tl, const float* wide, float* 
 template <Outer O, Inner I>
 SK_INLINE void point_products(const Conv& conv, Product p, std::int64_t step, int point, float* panels) {
     constexpr int points = inner_scheme(I).points;
-    // Without an inner scheme only the three taps of F(6,3) are ever kept untransformed.
-    if constexpr (I != Inner::none || O == Outer::f63) {
+    // The schemes of usable_form in pack.cpp.
+    if constexpr (I == Inner::f32 || I == Inner::f43 || O == Outer::f63) {
         if (conv.weights.codes)
             return filtered_products<O, I>(conv, p, conv.weights.codes, step, point, panels);
         if (conv.weights.filter)

@@ -124,11 +124,6 @@ struct InnerTransform<Inner::none> {
 template <>
 struct InnerTransform<Inner::f22> {
     static constexpr int outputs = 2, points = 3;
-    SK_INLINE void filter(const vec* g, vec* u) {
-        u[0] = -g[0];
-        u[1] = g[0] + g[1];
-        u[2] = g[1];
-    }
     SK_INLINE void input(const vec* d, vec* v) {
         v[0] = d[1] - d[0];
         v[1] = d[1];
@@ -163,13 +158,6 @@ struct InnerTransform<Inner::f32> {
 template <>
 struct InnerTransform<Inner::f23> {
     static constexpr int outputs = 2, points = 4;
-    SK_INLINE void filter(const vec* g, vec* u) {
-        const vec even = g[0] + g[2];
-        u[0] = -g[0];
-        u[1] = 0.5f * (even + g[1]);
-        u[2] = 0.5f * (even - g[1]);
-        u[3] = g[2];
-    }
     SK_INLINE void input(const vec* d, vec* v) {
         three_nodes(d, v);
         v[3] = d[3] - d[1];
