@@ -151,7 +151,7 @@ def stage_table(rows: Rows) -> str:
 
 
 def own_stages_table(rows: Rows) -> str:
-    names = ("front_end", "bert", "encoder", "flow", "decoder")
+    names = ("front_end", "bert", "pauses", "encoder", "flow", "decoder")
     body = []
     for row in rows.values():
         for text in texts_of(rows):

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from sokuon import native
+from sokuon.convert.deberta import convert_bert
+from sokuon.convert.quantize import Precision
+
 CONVERSION_ONLY = ("onnx", "safetensors", "torch", "transformers")
 HEAVY = (
     *CONVERSION_ONLY, "kanalizer", "onnxruntime", "pyopenjtalk", "pyworld", "rich", "soundfile", "sudachipy", "typer"
@@ -98,4 +102,15 @@ def test_commands_that_do_not_speak_load_little(tmp_path: Path, arguments: list[
 def test_a_converted_voice_speaks_without_what_only_conversion_needs(converted: Path, tmp_path: Path) -> None:
     folders = str(converted / "voice"), str(converted / "bert")
     said = python(SPEAK, *folders, ",".join((*CONVERSION_ONLY, "typer", "rich")), cwd=tmp_path)
+    assert said.split() == ["3", "True", "True"]
+
+
+@pytest.mark.skipif(not native.available()[0], reason="this installation was built without a C++ compiler")
+@pytest.mark.parametrize("precision", [Precision.Q8, Precision.Q4])
+def test_where_all_is_native_no_onnx_runtime_is_loaded(
+    converted: Path, tiny: Path, tmp_path: Path, precision: Precision
+) -> None:
+    convert_bert(tiny / "bert", tmp_path / "bert", precision)
+    folders = str(converted / "voice"), str(tmp_path / "bert")
+    said = python(SPEAK, *folders, ",".join((*CONVERSION_ONLY, "onnxruntime", "typer", "rich")), cwd=tmp_path)
     assert said.split() == ["3", "True", "True"]

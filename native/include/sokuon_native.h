@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define SK_ABI_VERSION 1
+#define SK_ABI_VERSION 2
 
 typedef struct sk_decoder sk_decoder;
 

@@ -24,7 +24,7 @@ F32 = npt.NDArray[np.float32]
 Storage = Literal["float32", "int16"]
 Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 _STORAGE = {"float32": 0, "int16": 1}  # SK_STORAGE_…
 SLICE_FRAMES = 480  # per thread and call; between calls Python handles signals
 ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
