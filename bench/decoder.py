@@ -1,6 +1,6 @@
 """The native decoder beside the ONNX Runtime decoder: full-size standard configuration, random weights.
 
-    python bench/decoder.py [--repeats 7] [--seconds 1.7 5 30] [--memory] [--exact]
+    python bench/decoder.py [--repeats 7] [--seconds 1.7 5 30] [--storage float32] [--memory] [--exact]
 
 Both decode the same z in turn, in one process, with 1 and 2 threads; times are medians of wall clock. Then one thread's
 CPU time of each part of the native decoder (best of the repeats), as GFLOP/s that a direct convolution needs, beside
@@ -63,7 +63,7 @@ def main() -> None:
         print(peak_growth_mb(options.peak_seconds))
         return
     tensors = reference.random_tensors(STANDARD)
-    decoder = NativeDecoder(STANDARD, tensors)
+    decoder = NativeDecoder(STANDARD, tensors, options.storage)
     print(machine(decoder))
     result: dict[str, Any] = {"isa": native.available()[1]}
     result["times"] = compare(decoder, tensors, options)
@@ -81,6 +81,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seconds", type=float, nargs="+", default=[1.7, 5.0, 30.0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--storage", choices=("float32", "int16"), default="float32", help="of the native weights")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--peak-seconds", type=float, help=argparse.SUPPRESS)
