@@ -22,6 +22,7 @@ import numpy.typing as npt
 from sokuon import contracts, native
 from sokuon.errors import OptionError, TextError, VoiceError, VoiceNotFoundError
 from sokuon.native_bert import NativeBert
+from sokuon.packed import unpack
 from sokuon.runtime import Backend
 from sokuon.session import Session
 from sokuon.tensors import F32, TensorFile
@@ -178,9 +179,9 @@ class _Native:
 class _Graph:
     """`bert.onnx` behind `Network`: sentences under each other, empty rows between them for the convolution."""
 
-    def __init__(self, path: Path, manifest: Manifest, threads: int) -> None:
+    def __init__(self, path: Path, weights: TensorFile, manifest: Manifest, threads: int) -> None:
         self._manifest = manifest
-        self._session = Session(path, contracts.BERT, threads, arena=True)
+        self._session = Session(path, contracts.BERT, threads, arena=True, constants=unpack(weights))
 
     def run(self, sentences: list[F32]) -> list[F32]:
         """See Network."""
@@ -207,7 +208,7 @@ def _open_network(folder: Path, weights: TensorFile, manifest: Manifest, threads
             reason = problem
     if backend == "native":
         raise OptionError(f"the BERT in {folder} cannot run natively ({reason}); use backend='auto' or 'onnx'.")
-    return _Graph(folder / f"{contracts.BERT.name}.onnx", manifest, threads)
+    return _Graph(folder / f"{contracts.BERT.name}.onnx", weights, manifest, threads)
 
 
 def relative_rows(length: int, manifest: Manifest) -> I64:

@@ -5,6 +5,7 @@ It is imported when the first graph is opened: it costs 21 MB and 40 ms, and wha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +29,31 @@ _SLOWER_FUSIONS = ["SkipLayerNormFusion", "BiasGeluFusion"]
 class Session:
     """One graph, ready to run. Thread-safe: ONNX Runtime allows concurrent runs of a session."""
 
-    def __init__(self, path: Path, contract: Contract, threads: int, *, arena: bool = False) -> None:
-        """Open `path`. With `arena`, memory of a run is kept for the next (see `run`): faster for many small nodes."""
+    def __init__(
+        self,
+        path: Path,
+        contract: Contract,
+        threads: int,
+        *,
+        arena: bool = False,
+        constants: Mapping[str, npt.NDArray[Any]] | None = None,
+    ) -> None:
+        """Open `path`. With `arena`, memory of a run is kept for the next (see `run`): faster for many small nodes.
+
+        `constants` are those that the graph names but does not hold.
+        """
         if not path.is_file():
             raise VoiceNotFoundError(f"{path} does not exist; convert the folder again with `sokuon convert`.")
         import onnxruntime as ort
 
+        options = _options(threads, arena)
+        if constants:
+            values = [ort.OrtValue.ortvalue_from_numpy(value) for value in constants.values()]
+            options.add_external_initializers(list(constants), values)
         try:
             self._session = ort.InferenceSession(
                 str(path),
-                _options(threads, arena),
+                options,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=_SLOWER_FUSIONS,
             )

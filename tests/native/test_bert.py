@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime as ort
 import pytest
 from bert_reference import Reference
 from tiny import TinyBert, make_tiny_bert, tiny_characters
@@ -119,22 +117,6 @@ def test_onnx_runtime_is_not_imported(folders: Path) -> None:
         "assert bert.native and len(bert.features('今日')) == 4; assert 'onnxruntime' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(folders / "q8" / "heads of 24")], check=True, env=os.environ)
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_graph_unpacks_when_it_is_opened(folders: Path, tmp_path: Path, precision: str) -> None:
-    """Not at every run: all that turns the packed weights back is folded into constants."""
-    folder = folders / precision / "heads of 24"
-    options = ort.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
-    options.log_severity_level = 3
-    ort.InferenceSession(str(folder / "bert.onnx"), options, providers=["CPUExecutionProvider"])
-    graph = onnx.load(str(tmp_path / "optimized.onnx"), load_external_data=False).graph
-    constants = {tensor.name for tensor in graph.initializer}
-    products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
-    assert len(products) == 6 * Manifest.read(folder).layers + 1
-    assert all(node.input[1] in constants for node in products)
-    assert "BitShift" not in {node.op_type for node in graph.node}
 
 
 def test_what_cannot_run_natively_runs_as_a_graph(tmp_path: Path) -> None:

@@ -74,6 +74,16 @@ class Graph:
             self._constants[label] = numpy_helper.from_array(data, label)
         return Value(label)
 
+    def supplied(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Value:
+        """A constant that no file holds in this form: whoever opens the graph gives it (see Session)."""
+        tensor = TensorProto(name=name, data_type=_ELEMENT_TYPES[dtype.name], dims=shape)
+        tensor.data_location = TensorProto.EXTERNAL
+        length = int(np.prod(shape)) * dtype.itemsize
+        for key, value in {"location": "supplied", "offset": 0, "length": length}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        self._constants[name] = tensor
+        return Value(name)
+
     def beside(self, name: str, array: npt.NDArray[Any]) -> None:
         """A tensor in the weight file that only other readers of that file need."""
         self._weights.add(name, array)

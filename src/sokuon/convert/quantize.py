@@ -12,20 +12,17 @@ import numpy.typing as npt
 
 from sokuon.convert.graph import Graph, Value
 from sokuon.convert.quantize_weights import (
-    BLOCK,
     GROUP,
-    I8,
     PANEL,
     pack_codes,
     quantize_blocks,
     quantize_columns,
 )
+from sokuon.packed import I8
 from sokuon.tensors import F32
 
 GELU_FLOOR = -0.17  # GELU(x) is nowhere below: its minimum is -0.16997
 
-_NIBBLE = 4  # bits
-_FLOAT, _INT8 = 1, 3  # ONNX's numbers for element types
 _DAMPING = 0.6  # share of a channel's excess that moves into the weights
 _LEAST_WEIGHT = np.float32(1e-5)
 _CONTRIB = "com.microsoft"
@@ -151,11 +148,11 @@ class RowProducts:
     def store(self, g: Graph, name: str, matrix: F32) -> tuple[Value, I8, F32]:
         """Write `matrix` [in, out] into the weight file; the graph's view of it, its integers, their scale per output.
 
-        The file holds the layout of the native product; ONNX Runtime turns it back once, when it opens the graph.
+        The file holds the layout of the native product; `sokuon.packed` turns it back for ONNX Runtime.
         """
         integers, scale = quantize_columns(matrix)
-        packed = g.const(pack_codes(integers), f"{name}.weight")
-        return _unpacked(g, packed, matrix.shape), integers, scale
+        packed = pack_codes(integers)
+        return _supplied(g, f"{name}.weight", packed, packed.shape[1] * GROUP, matrix.shape), integers, scale
 
     def _zero_per_row(self, g: Graph, zero: int, rows: Value) -> Value:
         if zero not in self._zeros:
@@ -169,19 +166,8 @@ class BlockProducts(RowProducts):
     def store(self, g: Graph, name: str, matrix: F32) -> tuple[Value, I8, F32]:
         """As RowProducts.store."""
         blocks = quantize_blocks(matrix)
-        codes = g.const(blocks.packed_codes(), f"{name}.weight")  # [panels, in / 8, 16, 4]
-        factors = g.const(blocks.packed_factors(), f"{name}.factors")  # [panels, in / 32, 16]
-        panels, count, _ = blocks.packed_factors().shape
-        groups = BLOCK // GROUP
-        by_pair = g.const([panels, count * groups // 2, 1, PANEL, GROUP])
-        low, high = (g.op("Reshape", part, by_pair) for part in _nibbles(g, codes))
-        by_block = g.const([panels, count, groups, PANEL, GROUP])
-        both = g.op("Reshape", g.op("Concat", low, high, axis=2), by_block)
-        spread = g.const([panels, count, 1, PANEL, 1])
-        factor, zero = (_floats(g, g.op("Reshape", part, spread)) for part in _nibbles(g, factors))
-        integers = g.op("Cast", g.op("Mul", g.op("Sub", _floats(g, both), zero), factor), to=_INT8)
-        by_group = g.const([panels, count * groups, PANEL, GROUP])
-        view = _unpacked(g, g.op("Reshape", integers, by_group), matrix.shape)
+        g.beside(f"{name}.factors", blocks.packed_factors())
+        view = _supplied(g, f"{name}.weight", blocks.packed_codes(), len(blocks.codes), matrix.shape)
         return view, blocks.integers()[: len(matrix)], blocks.scale
 
 
@@ -200,22 +186,14 @@ class TensorProducts:
         return _add_bias(g, y, layer)
 
 
-def _unpacked(g: Graph, packed: Value, shape: tuple[int, ...]) -> Value:
-    """[panels, groups, 16, 4] → `shape` [in, out]: folded into a constant when the graph is opened."""
-    columns = shape[1] + -shape[1] % PANEL
-    matrix = g.op("Reshape", g.op("Transpose", packed, perm=[1, 3, 0, 2]), g.const([-1, columns]))
+def _supplied(g: Graph, name: str, packed: npt.NDArray[Any], size_in: int, shape: tuple[int, ...]) -> Value:
+    """A matrix [in, out] of `shape` that is packed in the file, so that the graph is given it when it is opened."""
+    whole = (size_in, packed.shape[0] * PANEL)
+    g.beside(name, packed)
+    matrix = g.supplied(name, np.dtype(np.int8), whole)
+    if whole == shape:
+        return matrix
     return g.op("Slice", matrix, g.const([0, 0]), g.const(list(shape)), g.const([0, 1]))
-
-
-def _nibbles(g: Graph, pairs: Value) -> tuple[Value, Value]:
-    """Low and high half of every byte."""
-    bits = g.const(np.uint8(_NIBBLE))
-    low = g.op("BitShift", g.op("BitShift", pairs, bits, direction="LEFT"), bits, direction="RIGHT")
-    return low, g.op("BitShift", pairs, bits, direction="RIGHT")
-
-
-def _floats(g: Graph, x: Value) -> Value:
-    return g.op("Cast", x, to=_FLOAT)
 
 
 def _whole_panels(row: npt.NDArray[Any]) -> npt.NDArray[Any]:

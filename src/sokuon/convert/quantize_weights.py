@@ -15,10 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sokuon.packed import I8, U8
 from sokuon.tensors import F32
-
-I8 = npt.NDArray[np.int8]
-U8 = npt.NDArray[np.uint8]
 
 PANEL = 16  # outputs
 GROUP = 4  # inputs
