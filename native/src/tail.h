@@ -1,7 +1,7 @@
 // What a signal, computed piece by piece from left to right, keeps of its last piece for the next one.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
 
 #include "kernels.h"
 #include "memory.h"
@@ -27,7 +27,7 @@ class Tail {
 
     // The kept rows and behind them the fresh ones, which are to be written, in `buffer`.
     Signal open(float* buffer, Range fresh) const {
-        std::memcpy(buffer, data_.data(), sizeof(float) * rows_ * stride_);
+        std::copy_n(data_.data(), rows_ * stride_, buffer);
         return {buffer, fresh.lo - rows_, rows_ + fresh.size(), stride_};
     }
 
@@ -35,7 +35,7 @@ class Tail {
         rows_ = signal.count < keep_ ? signal.count : keep_;
         end_ = signal.first + signal.count;
         started_ = true;
-        std::memcpy(data_.data(), signal.row(end_ - rows_), sizeof(float) * rows_ * stride_);
+        std::copy_n(signal.row(end_ - rows_), rows_ * stride_, data_.data());
     }
 
   private:
