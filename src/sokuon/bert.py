@@ -182,6 +182,7 @@ class _Graph:
     def __init__(self, path: Path, weights: TensorFile, manifest: Manifest, threads: int) -> None:
         self._manifest = manifest
         self._session = Session(path, contracts.BERT, threads, arena=True, constants=unpack(weights))
+        weights.release()
 
     def run(self, sentences: list[F32]) -> list[F32]:
         """See Network."""

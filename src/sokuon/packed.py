@@ -24,19 +24,25 @@ def unpack(weights: Mapping[str, npt.NDArray[Any]]) -> dict[str, I8]:
     for name, packed in weights.items():
         if packed.ndim == _PACKED_AXES:
             factors = weights.get(f"{name.removesuffix('.weight')}.factors")
-            matrices[name] = _matrix(packed if factors is None else _widened(packed, factors))
+            matrices[name] = _matrix(packed, factors)
     return matrices
 
 
-def _matrix(groups: I8) -> I8:
-    """[panels, groups, 16, 4] → [in, out]."""
-    return np.ascontiguousarray(groups.transpose(1, 3, 0, 2).reshape(-1, groups.shape[0] * groups.shape[2]))
+def _matrix(packed: npt.NDArray[Any], factors: U8 | None) -> I8:
+    """[in, out], panel by panel: large temporaries would stay with the process."""
+    panels = len(packed)
+    groups = packed.shape[1] * (1 if factors is None else 2)
+    matrix = np.empty((groups * packed.shape[3], panels, packed.shape[2]), np.int8)
+    for i in range(panels):
+        panel = packed[i] if factors is None else _widened(packed[i], factors[i])  # [groups, 16, 4]
+        matrix[:, i] = panel.transpose(0, 2, 1).reshape(-1, packed.shape[2])
+    return matrix.reshape(len(matrix), -1)
 
 
 def _widened(pairs: U8, factors: U8) -> I8:
-    """4-bit codes [panels, groups / 2, 16, 4] and factors [panels, blocks, 16] → factor · (code - zero), 8 bits."""
-    by = np.repeat(factors, _PAIRS_PER_BLOCK, axis=1)[:, :, None, :, None]
-    codes = np.stack([pairs & 15, pairs >> 4], axis=2)  # [panels, groups / 2, 2, 16, 4]
+    """4-bit codes [groups / 2, 16, 4] and factors [blocks, 16] of a panel → factor · (code - zero), 8 bits."""
+    by = np.repeat(factors, _PAIRS_PER_BLOCK, axis=0)[:, None, :, None]
+    codes = np.stack([pairs & 15, pairs >> 4], axis=1)  # [groups / 2, 2, 16, 4]
     integers = (codes - (by >> 4)) * (by & 15)  # modulo 256: right as a signed byte
-    groups: I8 = integers.view(np.int8).reshape(len(pairs), -1, *pairs.shape[2:])
+    groups: I8 = integers.view(np.int8).reshape(-1, *pairs.shape[1:])
     return groups
