@@ -38,6 +38,7 @@ from sokuon.convert.torch_file import TorchFile
 from sokuon.convert.weights import Checkpoint
 from sokuon.errors import VoiceNotFoundError
 from sokuon.folders import replacing_folder
+from sokuon.sources import find_bert_weights
 from sokuon.tensors import F32, TensorFile, TensorFileWriter
 
 Progress = Callable[[float], None]
@@ -91,12 +92,8 @@ def convert_bert(
 
 def open_weights(source: Path) -> tuple[Path, Mapping[str, npt.NDArray[Any]]]:
     """The checkpoint of a Hugging Face folder, safetensors preferred."""
-    safe, pickled = source / "model.safetensors", source / "pytorch_model.bin"
-    if safe.is_file():
-        return safe, TensorFile(safe)
-    if pickled.is_file():
-        return pickled, TorchFile(pickled)
-    raise VoiceNotFoundError(f"{source} holds neither model.safetensors nor pytorch_model.bin.")
+    path = find_bert_weights(source)
+    return path, TensorFile(path) if path.suffix == ".safetensors" else TorchFile(path)
 
 
 class _Renamed(Mapping[str, npt.NDArray[Any]]):
