@@ -5,7 +5,8 @@
 MODELS is the folder that `bench/models.py` filled; PYTHON the interpreter of the environment that holds hayakoe, torch
 and transformers. This program runs where Sokuon is installed. Each row speaks in a process of its own; the rows take
 turns, round after round, in an order that turns too, so that what slows the machine slows them all. Speed is the median
-over rounds with its spread; memory is what the kernel says of the process. Writes FOLDER/compare.{json,md} and plots.
+over rounds with its spread; memory is what the kernel says of the process. Writes FOLDER/compare.{json,md} and plots;
+with --more, rounds are added to those of an earlier run.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from report import write_report
 from shared import ROOT, once, read_texts
 
 sys.path.insert(0, str(ROOT / "src"))
+from sokuon.files import write_atomically
+
 PEERS = Path(__file__).with_name("peers")
 EVENT = "@@ "  # as in peers/common.py
 REPEATS = {"short": 3, "medium": 2, "long": 2, "xlong": 1}
@@ -80,17 +83,35 @@ def main() -> None:
     rows = [row for row in (*SPEAKING_ROWS, *BERT_ROWS) if row.key not in left_out]
     rows = [row for row in rows if not arguments.rows or row.key in arguments.rows]
     runner = Runner(models, arguments.peer_python, quick=arguments.quick)
-    results: dict[str, Any] = {"machine": machine(), "left_out": left_out, "load_average": os.getloadavg()}
-    results["rows"] = {row.key: {"title": row.title, "rounds": []} for row in rows}
+    results = earlier(arguments.output, more=arguments.more)
+    results |= {"machine": machine(), "left_out": left_out, "load_average": os.getloadavg()}
     for number in range(1 if arguments.quick else arguments.rounds):
         for row in turned(rows, number):
-            results["rows"][row.key]["rounds"].append(runner.run(row))
+            taken = results["rows"].setdefault(row.key, {"title": row.title, "rounds": []})
+            taken["rounds"].append(runner.run(row))
+        save(results, arguments.output)
     results["models"] = about(models)
     results["further_voices"] = further_voices(models)
     results["cold_start"] = cold_start(models, 1 if arguments.quick else arguments.rounds)
+    save(results, arguments.output)
     if not arguments.no_quality:
         results["quality"] = quality(models)
     write_report(results, arguments.output)
+
+
+def earlier(output: Path, *, more: bool) -> dict[str, Any]:
+    """What an earlier run measured, to add to it, or nothing yet."""
+    file = output.with_suffix(".json")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if more and file.exists() else {"rows": {}}
+    return found
+
+
+def save(results: dict[str, Any], output: Path) -> None:
+    """What there is so far: a run that is broken off can be continued with --more."""
+    order = [row.key for row in (*SPEAKING_ROWS, *BERT_ROWS)]
+    results["rows"] = {key: results["rows"][key] for key in order if key in results["rows"]}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(output.with_suffix(".json"), json.dumps(results, indent=1).encode())
 
 
 def parse() -> argparse.Namespace:
@@ -99,6 +120,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peer-python", type=Path, default=os.environ.get("SOKUON_PEER_PYTHON"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", nargs="*", default=(), help="only rows of these keys")
+    parser.add_argument("--more", action="store_true", help="add to the rounds that OUTPUT.json holds already")
     parser.add_argument("--quick", action="store_true", help="one round, each short text once: does it all work?")
     parser.add_argument("--no-quality", action="store_true")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results") / "compare")
