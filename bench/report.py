@@ -37,7 +37,8 @@ def sections(results: dict[str, Any]) -> Iterator[str]:
     yield versions(results["rows"])
     yield results["models"] + (
         " Medians over rounds and repeats, in parentheses the "
-        "lowest and the highest round. Rows took turns, each in a process of its own."
+        "lowest and the highest round; a row without them took part in the first round only. Rows took turns, each in "
+        "a process of its own."
     )
     if speaking:
         yield from speaking_sections(speaking)
@@ -172,11 +173,12 @@ def beginning_table(rows: Rows) -> str:
 
 
 def against_table(rows: Rows) -> str:
-    """Ratios of medians: how many times faster, and memory in percent."""
-    peer, texts = rows["hayakoe"], texts_of(rows)
+    """Ratios of medians over the rounds that both took part in: how many times faster, and memory in percent."""
+    texts = texts_of(rows)
     body = []
     for key, row in rows.items():
         if key.startswith("sokuon"):
+            peer = rows["hayakoe"] | {"rounds": rows["hayakoe"]["rounds"][: len(row["rounds"])]}
             faster = (median(speeds(row, text)) / median(speeds(peer, text)) for text in texts)
             body.append([row["title"], *(f"{ratio:.2f}x" for ratio in faster), f"{100 * _memory(row, peer):.0f} %"])
     return table(["", *texts, "memory"], body)
