@@ -25,7 +25,7 @@ Storage = Literal["float32", "int16"]
 Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
 
 ABI_VERSION = 2
-_STORAGE = {"float32": 0, "int16": 1}  # SK_STORAGE_…
+STORAGE = {"float32": 0, "int16": 1}  # SK_STORAGE_…
 SLICE_FRAMES = 480  # per thread and call; between calls Python handles signals
 ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
 LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
@@ -51,7 +51,7 @@ class _Config(ctypes.Structure):
     )
 
 
-class _Tensor(ctypes.Structure):
+class Tensor(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("size", ctypes.c_int64))
 
 
@@ -71,7 +71,7 @@ _SIGNATURES: Signatures = {
         ctypes.c_void_p,
         (
             ctypes.POINTER(_Config),
-            ctypes.POINTER(_Tensor),
+            ctypes.POINTER(Tensor),
             ctypes.c_int64,
             ctypes.c_int32,
             ctypes.c_char_p,
@@ -104,7 +104,7 @@ class NativeDecoder:
 
     Immutable after construction: any number of threads may use it at once. `tensors` are the plain FP32 tensors of the
     checkpoint, weight norm folded, without the "dec." prefix; they are not needed afterwards. `storage` is how the
-    transformed filters stay in memory: exact, or as 16-bit codes with a scale per product and output, in half of it.
+    filters of large layers stay in memory: exact, or as 16-bit codes with a scale per tap and output, in half of it.
     """
 
     def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32], storage: Storage = "float32") -> None:
@@ -112,12 +112,11 @@ class NativeDecoder:
         self._handle: int | None = None
         self._library = library()
         error = ctypes.create_string_buffer(256)
-        arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
-        table = (_Tensor * len(arrays))(*(_Tensor(n.encode(), a.ctypes.data, a.size) for n, a in arrays.items()))
+        table, _alive = tensor_table(tensors)
         isa = os.environ.get(ISA_VARIABLE, "").encode()
         shape = _c_config(config)
         self._handle = self._library.sk_decoder_create(
-            shape, table, len(arrays), _STORAGE.get(storage, -1), isa, error, len(error)
+            shape, table, len(table), STORAGE.get(storage, -1), isa, error, len(error)
         )
         if not self._handle:
             raise WeightError(f"The native decoder cannot take these weights: {error.value.decode()}.")
@@ -230,6 +229,13 @@ def library() -> ctypes.CDLL:
     if loaded.sk_abi_version() != ABI_VERSION:
         raise NativeError(f"{file} has interface version {loaded.sk_abi_version()}, expected {ABI_VERSION}")
     return loaded
+
+
+def tensor_table(tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[ctypes.Array[Tensor], list[F32]]:
+    """Named tensors as C reads them, and the float32 arrays behind them, which must live as long as it does."""
+    arrays = [np.ascontiguousarray(value, np.float32) for value in tensors.values()]
+    rows = (Tensor(name.encode(), a.ctypes.data, a.size) for name, a in zip(tensors, arrays, strict=True))
+    return (Tensor * len(arrays))(*rows), arrays
 
 
 def declare(loaded: ctypes.CDLL, signatures: Signatures) -> None:

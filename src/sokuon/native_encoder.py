@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sokuon.contracts import ENCODER, Port
 from sokuon.errors import WeightError
-from sokuon.native import ISA_VARIABLE, NativeError, Signatures, _Tensor, declare, library
+from sokuon.native import ISA_VARIABLE, NativeError, Signatures, Tensor, declare, library, tensor_table
 from sokuon.tensors import F32, TensorFile
 
 Array = npt.NDArray[Any]
@@ -42,7 +42,7 @@ _MESSAGE = (ctypes.c_char_p, ctypes.c_int64)  # room for a sentence
 _SIGNATURES: Signatures = {
     "sk_encoder_create": (
         ctypes.c_void_p,
-        (ctypes.POINTER(_Tensor), ctypes.c_int64, ctypes.c_char_p, *_MESSAGE),
+        (ctypes.POINTER(Tensor), ctypes.c_int64, ctypes.c_char_p, *_MESSAGE),
     ),
     "sk_encoder_destroy": (None, (ctypes.c_void_p,)),
     "sk_encoder_shape_of": (_Shape, (ctypes.c_void_p,)),
@@ -67,10 +67,9 @@ class NativeEncoder:
         self._library = library()
         declare(self._library, _SIGNATURES)
         error = ctypes.create_string_buffer(256)
-        arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
-        table = (_Tensor * len(arrays))(*(_Tensor(n.encode(), a.ctypes.data, a.size) for n, a in arrays.items()))
+        table, _alive = tensor_table(tensors)
         isa = os.environ.get(ISA_VARIABLE, "").encode()
-        self._handle = self._library.sk_encoder_create(table, len(arrays), isa, error, len(error))
+        self._handle = self._library.sk_encoder_create(table, len(table), isa, error, len(error))
         if not self._handle:
             reason = error.value.decode()
             raise WeightError(f"The native encoder cannot take these weights: {reason}; convert the voice again.")

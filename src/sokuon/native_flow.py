@@ -9,17 +9,23 @@ import ctypes
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from sokuon.errors import WeightError
-from sokuon.native import ISA_VARIABLE, NativeError, Signatures, _Tensor, declare, library
+from sokuon.native import (
+    ISA_VARIABLE,
+    STORAGE,
+    NativeError,
+    Signatures,
+    Storage,
+    Tensor,
+    declare,
+    library,
+    tensor_table,
+)
 from sokuon.tensors import F32
 
-Storage = Literal["float32", "int16"]
-
-_STORAGES: dict[Storage, int] = {"float32": 0, "int16": 1}
 _PREFIX = "flow.flows.0."
 _UNSUPPORTED = "unsupported"
 
@@ -33,7 +39,7 @@ _SIGNATURES: Signatures = {
         ctypes.c_void_p,
         (
             ctypes.POINTER(_Config),
-            ctypes.POINTER(_Tensor),
+            ctypes.POINTER(Tensor),
             ctypes.c_int64,
             ctypes.c_int32,
             ctypes.c_char_p,
@@ -75,14 +81,11 @@ class NativeFlow:
         self._library = library()
         declare(self._library, _SIGNATURES)
         error = ctypes.create_string_buffer(256)
-        arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
-        table = (_Tensor * len(arrays))(*(_Tensor(n.encode(), a.ctypes.data, a.size) for n, a in arrays.items()))
+        table, _alive = tensor_table(tensors)
         s = self.shape
         config = _Config(s.channels, s.filters, s.kernel, s.heads, s.speaker)
         isa = os.environ.get(ISA_VARIABLE, "").encode()
-        self._handle = self._library.sk_flow_create(
-            config, table, len(arrays), _STORAGES[storage], isa, error, len(error)
-        )
+        self._handle = self._library.sk_flow_create(config, table, len(table), STORAGE[storage], isa, error, len(error))
         if not self._handle:
             reason = error.value.decode()
             kind = NativeError if reason.startswith(_UNSUPPORTED) else WeightError
