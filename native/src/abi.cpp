@@ -1,8 +1,8 @@
 // The C interface: no exception leaves it.
-#include <cstdio>
 #include <exception>
 #include <new>
 
+#include "abi.h"
 #include "decoder.h"
 
 struct sk_decoder {
@@ -10,10 +10,6 @@ struct sk_decoder {
 };
 
 namespace {
-
-void tell(char* error, int64_t size, const char* message) {
-    if (error && size > 0) std::snprintf(error, static_cast<std::size_t>(size), "%s", message);
-}
 
 bool valid(int64_t frames, int64_t first, int64_t count) {
     return frames >= 0 && first >= 0 && count >= 0 && first <= frames && count <= frames - first;
@@ -30,15 +26,13 @@ const char* sk_isas(void) { return sk::usable_kernels(); }
 sk_decoder* sk_decoder_create(const sk_decoder_config* config, const sk_tensor* tensors, int64_t count,
                               int32_t storage, const char* isa, char* error, int64_t error_size) {
     try {
-        const sk::Kernels* kernels = sk::find_kernels(isa);
-        if (!kernels) throw sk::Error(std::string("this machine has no kernels named ") + isa);
-        if (storage != SK_STORAGE_FLOAT32 && storage != SK_STORAGE_INT16) throw sk::Error("the storage is neither float32 nor int16");
+        const sk::Kernels& kernels = sk::kernels_named(isa);
         const sk::Shape shape = sk::read_shape(*config);
-        return new sk_decoder{sk::Decoder(sk::build_model(shape, *kernels, static_cast<sk::Storage>(storage), tensors, count))};
+        return new sk_decoder{sk::Decoder(sk::build_model(shape, kernels, sk::storage_of(storage), tensors, count))};
     } catch (const std::bad_alloc&) {
-        tell(error, error_size, "not enough memory for the decoder's packed weights");
+        sk::tell(error, error_size, "not enough memory for the decoder's packed weights");
     } catch (const std::exception& problem) {
-        tell(error, error_size, problem.what());
+        sk::tell(error, error_size, problem.what());
     }
     return nullptr;
 }

@@ -1,9 +1,9 @@
 // The C interface of the BERT: no exception leaves it.
 #include <algorithm>
-#include <cstdio>
 #include <exception>
 #include <string>
 
+#include "abi.h"
 #include "bert.h"
 #include "model.h"
 
@@ -34,7 +34,7 @@ sk_bert* sk_bert_create(const sk_bert_config* config, const sk_view* views, int6
         if (!kernels) throw sk::Error(std::string("this machine has no kernels named ") + isa);
         return new sk_bert{sk::Bert(sk::build_bert(*config, *kernels, views, count))};
     } catch (const std::exception& problem) {
-        if (error && error_size > 0) std::snprintf(error, static_cast<std::size_t>(error_size), "%s", problem.what());
+        sk::tell(error, error_size, problem.what());
     }
     return nullptr;
 }

@@ -1,32 +1,23 @@
 // The C interface of the encoder: no exception leaves it.
-#include <cstdio>
 #include <exception>
 #include <new>
 
+#include "abi.h"
 #include "encoder.h"
 
 struct sk_encoder {
     sk::Encoder encoder;
 };
 
-namespace {
-
-void tell(char* error, int64_t size, const char* message) {
-    if (error && size > 0) std::snprintf(error, static_cast<std::size_t>(size), "%s", message);
-}
-
-}  // namespace
-
 sk_encoder* sk_encoder_create(const sk_tensor* tensors, int64_t count, const char* isa, char* error,
                               int64_t error_size) {
     try {
-        const sk::Kernels* kernels = sk::find_kernels(isa);
-        if (!kernels) throw sk::Error(std::string("this machine has no kernels named ") + isa);
-        return new sk_encoder{sk::Encoder(sk::NamedTensors(tensors, count, "encoder"), *kernels)};
+        const sk::Kernels& kernels = sk::kernels_named(isa);
+        return new sk_encoder{sk::Encoder(sk::NamedTensors(tensors, count, "encoder"), kernels)};
     } catch (const std::bad_alloc&) {
-        tell(error, error_size, "not enough memory for the encoder's packed weights");
+        sk::tell(error, error_size, "not enough memory for the encoder's packed weights");
     } catch (const std::exception& problem) {
-        tell(error, error_size, problem.what());
+        sk::tell(error, error_size, problem.what());
     }
     return nullptr;
 }
@@ -46,9 +37,9 @@ int32_t sk_encoder_run(const sk_encoder* encoder, const sk_encoder_input* input,
         encoder->encoder.run(*input, threads, *output);
         return 0;
     } catch (const std::bad_alloc&) {
-        tell(error, error_size, "not enough memory");
+        sk::tell(error, error_size, "not enough memory");
     } catch (const std::exception& problem) {
-        tell(error, error_size, problem.what());
+        sk::tell(error, error_size, problem.what());
     }
     return -1;
 }
