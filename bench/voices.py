@@ -18,7 +18,7 @@ from shared import ROOT, read_texts
 sys.path.insert(0, str(ROOT / "src"))
 
 import sokuon
-from sokuon.machine import memory_mb
+from sokuon.measure.machine import memory_mb
 
 FURTHER_VOICES = 3
 

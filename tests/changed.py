@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.tensors import TensorFile, TensorFileWriter
+from sokuon.storage.tensors import TensorFile, TensorFileWriter
 
 Tensors = dict[str, npt.NDArray[Any]]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import sokuon
-from sokuon.bert import Bert
-from sokuon.convert.deberta import convert_bert
-from sokuon.convert.package import convert_voice
-from sokuon.convert.quantize import Precision
-from sokuon.voice import Voice
+from sokuon.convert.bert import convert_bert
+from sokuon.convert.products import Precision
+from sokuon.convert.voice import convert_voice
+from sokuon.networks.bert import Bert
+from sokuon.voices.voice import Voice
 
 TINY = Path(__file__).parent / "data" / "tiny"
 

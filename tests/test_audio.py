@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sokuon import Audio, PhonemeTiming, SentenceTiming
-from sokuon.audio import FORMATS, join, silence, trailing_silence
+from sokuon.audio.formats import FORMATS
+from sokuon.audio.sound import join, silence, trailing_silence
 from sokuon.errors import AudioError
-from sokuon.files import write_atomically
+from sokuon.storage.files import write_atomically
 
 RATE = 24000
 LSB = 1 / 32768

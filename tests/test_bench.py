@@ -14,12 +14,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from sokuon.bench import TEXTS, Setup, measure, plan
-from sokuon.bench_page import png, spectrogram
-from sokuon.cli_bench import bench
+from sokuon.cli.bench import bench
 from sokuon.engine import STAGES
 from sokuon.errors import OptionError, VoiceNotFoundError
-from sokuon.machine import describe_machine, memory_mb
+from sokuon.measure.figures import TEXTS, Setup
+from sokuon.measure.machine import describe_machine, memory_mb
+from sokuon.measure.measure import measure, plan
+from sokuon.measure.page import png, spectrogram
 
 BASE = Setup("", Path("voice"), None, "q8", "auto", "int16", 1)
 

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import TinyBert, make_tiny_bert, tiny_characters
 
-from sokuon.bert import MAX_CHARACTERS, Bert, Vocabulary, bucket
-from sokuon.convert.deberta import convert_bert
+from sokuon.convert.bert import convert_bert
 from sokuon.errors import TextError, VoiceError, VoiceNotFoundError
-from sokuon.tensors import F32
+from sokuon.formats.bert import Vocabulary, bucket
+from sokuon.networks.bert import MAX_CHARACTERS, Bert
+from sokuon.storage.tensors import F32
 
 ROUNDING = 2e-5  # of the features' deviation: other row counts mean other summation orders in float32
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import sokuon
-from sokuon.cache import cache_folder, cached
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.loading import converted_voice
+from sokuon.storage.cache import cache_folder, cached
 
 LOAD = "import sys, sokuon; sokuon.load(sys.argv[1], bert=sys.argv[2], threads=1, precision='fp32', backend='onnx')"
 
@@ -116,14 +116,14 @@ def test_conversions_of_older_converters_are_removed(
     (tmp_path / "b" / "a").write_text("another voice")
     older: dict[int, Path] = {}
     for version in (1, 2):
-        monkeypatch.setattr("sokuon.cache._CONVERTER", version)
+        monkeypatch.setattr("sokuon.storage.cache._CONVERTER", version)
         kept = {cached("voices", [tmp_path / "b" / "a"], Converter()), cached("voices", source, Converter(), "q8")}
         older[version] = cached("voices", source, Converter())
         if version == 1:
             (older[1] / "contents.json").unlink()  # the first version wrote none
     assert not older[1].exists()
     with (older[2] / "made").open() as file:
-        monkeypatch.setattr("sokuon.cache._CONVERTER", 3)
+        monkeypatch.setattr("sokuon.storage.cache._CONVERTER", 3)
         new = cached("voices", source, Converter())
         assert {*(cache / "voices").glob("[!k]*")} == {new, *kept}
         assert file.read() == "a"
@@ -176,7 +176,7 @@ def test_read_only_cache_serves_what_it_holds(cache: Path, source: list[Path], m
     def read_only(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("sokuon.cache.write_atomically", read_only)
+    monkeypatch.setattr("sokuon.storage.cache.write_atomically", read_only)
     monkeypatch.setattr("tempfile.mkdtemp", read_only)
     assert cached("voices", source, convert) == expected
     source[0].write_text("new")
@@ -260,7 +260,7 @@ def killed_when(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> 
 # The converter itself, halted in the middle: after the encoder is written, before the flow is.
 HALTED = """
 import sys, time
-import sokuon.convert.synthesizer as synthesizer
+import sokuon.convert.voice_graphs as synthesizer
 synthesizer._write_flow = lambda *_: time.sleep(600)
 from pathlib import Path
 from sokuon.loading import converted_voice

@@ -21,9 +21,9 @@ import soundfile
 from typer.testing import CliRunner
 
 import sokuon
-from sokuon import cli
+from sokuon.cli import app as cli
 
-MAIN = (sys.executable, "-c", "from sokuon.cli import main; main()")
+MAIN = (sys.executable, "-c", "from sokuon.cli.app import main; main()")
 SHORT = "はい。"
 LONG = "今日はいい天気ですね。" * 400
 

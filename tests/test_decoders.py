@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_voice import TinyVoice, make_tiny_voice
 
-from sokuon import native
-from sokuon.convert.package import convert_voice
-from sokuon.decoder_config import DecoderConfig
-from sokuon.decoders import NativeDecoder, OnnxDecoder, _bounded, decoder_tensors
-from sokuon.runtime import Runtime
-from sokuon.tensors import F32, TensorFile
-from sokuon.voice import Voice
+from sokuon.convert.voice import convert_voice
+from sokuon.formats.decoder_config import DecoderConfig
+from sokuon.native import library as native
+from sokuon.networks.decoder import NativeDecoder, OnnxDecoder, _bounded, decoder_tensors
+from sokuon.networks.runtime import Runtime
+from sokuon.storage.tensors import F32, TensorFile
+from sokuon.voices.voice import Voice
 
 ROUNDING = 1e-6  # absolute: a chunk's sums are the same, but convolutions of another length may be blocked otherwise
 ONE = Runtime(1)

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from tiny_voice import GOLDEN_TEXT, TinyVoice, make_tiny_voice
 
 import sokuon
-from sokuon import Audio, Engine, SynthesisOptions, native
-from sokuon.audio import join
+from sokuon import Audio, Engine, SynthesisOptions
+from sokuon.audio.sound import join
 from sokuon.errors import OptionError, SokuonError, TextError
+from sokuon.native import library as native
+from sokuon.networks.runtime import Backend, Weights
+from sokuon.networks.synthesizer import growing_chunks
 from sokuon.options import _RANGES
 from sokuon.pauses import predicted_pause
-from sokuon.runtime import Backend, Weights
-from sokuon.synthesizer import growing_chunks
-from sokuon.tensors import F32
+from sokuon.storage.tensors import F32
 
 ROUNDING = 1e-5  # absolute, samples reach 0.5: float32 sums in another order, through some 60 layers
 CODES = 1e-3  # weights of flow and decoder as 16-bit codes: 80 dB below samples that reach 0.5, and its crest

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sokuon.errors import VoiceError
-from sokuon.folders import replacing_folder
+from sokuon.storage.folders import replacing_folder
 
 MARKER = "voice.json"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sokuon import native
-from sokuon.convert.deberta import convert_bert
-from sokuon.convert.quantize import Precision
+from sokuon.convert.bert import convert_bert
+from sokuon.convert.products import Precision
+from sokuon.native import library as native
 
 CONVERSION_ONLY = ("onnx", "safetensors", "torch", "transformers")
 HEAVY = (
@@ -38,7 +38,7 @@ print(json.dumps({
 
 COMMAND = """
 import json, sys
-from sokuon.cli import main
+from sokuon.cli.app import main
 
 sys.argv = ["sokuon", *sys.argv[1:]]
 try:

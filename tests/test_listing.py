@@ -10,7 +10,7 @@ import pytest
 from tiny_voice import TinyVoice, make_tiny_voice
 
 from sokuon.errors import VoiceError, VoiceNotFoundError
-from sokuon.listing import summaries
+from sokuon.voices.listing import summaries
 
 
 def test_published_and_converted_folders_say_the_same(tiny: Path, converted: Path) -> None:

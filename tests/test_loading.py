@@ -11,7 +11,7 @@ from tiny import TinyBert, make_tiny_bert
 from tiny_voice import TinyVoice, make_tiny_voice
 
 import sokuon
-from sokuon.convert.quantize import Precision
+from sokuon.convert.products import Precision
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
 from sokuon.loading import _PRECISIONS, check_precision
 

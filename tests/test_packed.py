@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sokuon.convert.quantize_weights import pack_codes, quantize_blocks
-from sokuon.packed import unpack
+from sokuon.convert.codes import pack_codes, quantize_blocks
+from sokuon.formats.packed import unpack
 
 
 @pytest.mark.parametrize(("size_in", "size_out"), [(4, 16), (10, 20), (96, 33)])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from sokuon.errors import SokuonError
+from sokuon.networks.synthesizer import Encoded, Utterance
 from sokuon.options import SynthesisOptions
 from sokuon.pauses import predicted_pause
-from sokuon.synthesizer import Encoded, Utterance
-from sokuon.tensors import F32
+from sokuon.storage.tensors import F32
 from sokuon.text import FrontEnd, Phonemes
 
 BERT_WIDTH = 4

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from tiny_voice import TinyVoice, make_tiny_voice
 
-from sokuon import native
-from sokuon.convert.package import convert_voice
-from sokuon.decoders import NativeDecoder, OnnxDecoder, open_decoder
-from sokuon.encoders import OnnxEncoder, open_encoder
+from sokuon.convert.voice import convert_voice
 from sokuon.errors import OptionError
-from sokuon.flows import NativeFlow, OnnxFlow, open_flow
-from sokuon.native_encoder import NativeEncoder
-from sokuon.runtime import Backend, Runtime
-from sokuon.synthesizer import Synthesizer
-from sokuon.voice import Voice
+from sokuon.native import library as native
+from sokuon.native.encoder import NativeEncoder
+from sokuon.networks.decoder import NativeDecoder, OnnxDecoder, open_decoder
+from sokuon.networks.encoder import OnnxEncoder, open_encoder
+from sokuon.networks.flow import NativeFlow, OnnxFlow, open_flow
+from sokuon.networks.runtime import Backend, Runtime
+from sokuon.networks.synthesizer import Synthesizer
+from sokuon.voices.voice import Voice
 
 NATIVE = native.available()[0]
 native_only = pytest.mark.skipif(not NATIVE, reason="this installation was built without a C++ compiler")

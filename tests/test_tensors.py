@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from sokuon.errors import VoiceError
-from sokuon.tensors import TensorFile, TensorFileWriter, to_float32, widen_bfloat16
+from sokuon.storage.tensors import TensorFile, TensorFileWriter, to_float32, widen_bfloat16
 
 ARRAYS: dict[str, np.ndarray[Any, Any]] = {
     "float": np.arange(12, dtype=np.float32).reshape(3, 4),

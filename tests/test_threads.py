@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sokuon import threads
 from sokuon.errors import OptionError
-from sokuon.threads import available_processors, thread_count
+from sokuon.networks import threads
+from sokuon.networks.threads import available_processors, thread_count
 
 
 def test_asked_is_given() -> None:

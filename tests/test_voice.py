@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
-from sokuon.voice import Manifest, Voice
+from sokuon.formats.voice import Manifest
+from sokuon.voices.voice import Voice
 
 
 @pytest.fixture

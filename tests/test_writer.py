@@ -14,8 +14,9 @@ import pytest
 import soundfile
 
 from sokuon import Audio, SentenceTiming
+from sokuon.audio.subtitles import subtitles
+from sokuon.audio.writer import pcm16, wav_header, write_file, write_pipe
 from sokuon.errors import AudioError
-from sokuon.writer import pcm16, subtitles, wav_header, write_file, write_pipe
 
 RATE = 8000
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.tensors import F32, TensorFileWriter
+from sokuon.storage.tensors import F32, TensorFileWriter
 
 SPECIAL_TOKENS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]")
 

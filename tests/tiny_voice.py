@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sokuon.tensors import TensorFileWriter
+from sokuon.storage.tensors import TensorFileWriter
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 

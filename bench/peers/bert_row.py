@@ -17,8 +17,8 @@ def load(job: Job) -> Voice:
 
 
 def load_sokuon(job: Job, precision: str):
-    from sokuon.bert import Bert
-    from sokuon.threads import thread_count
+    from sokuon.networks.bert import Bert
+    from sokuon.networks.threads import thread_count
 
     return Bert.open(job.models / "sokuon" / f"bert-{precision}", thread_count(None)).features
 

@@ -21,7 +21,7 @@ extern "C" {
 
 typedef struct sk_decoder sk_decoder;
 
-/* Shape of the generator; the meaning of the fields is that of sokuon.decoder_config.DecoderConfig. */
+/* Shape of the generator; the meaning of the fields is that of sokuon.formats.decoder_config.DecoderConfig. */
 typedef struct sk_decoder_config {
     int32_t latent_channels;
     int32_t speaker_channels; /* 0: no speaker conditioning */

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sokuon._lazy import exports
 from sokuon.errors import SokuonError
-from sokuon.lazily import exports
 
 if TYPE_CHECKING:
-    from sokuon.audio import Audio, PhonemeTiming, SentenceTiming
+    from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming
     from sokuon.engine import Engine
     from sokuon.loading import add_voice, load
     from sokuon.options import SynthesisOptions
@@ -37,10 +37,10 @@ __all__ = [
 __getattr__ = exports(  # the command line's help, errors and dictionary need none of the engine
     __name__,
     {
-        "Audio": "audio",
+        "Audio": "audio.sound",
         "Engine": "engine",
-        "PhonemeTiming": "audio",
-        "SentenceTiming": "audio",
+        "PhonemeTiming": "audio.sound",
+        "SentenceTiming": "audio.sound",
         "SynthesisOptions": "options",
         "UserDictionary": "text.dictionary",
         "add_voice": "loading",

@@ -1,5 +1,5 @@
 """`python -m sokuon`: the command line."""
 
-from sokuon.cli import main
+from sokuon.cli.app import main
 
 main()

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sokuon.audio import Audio, PhonemeTiming, SentenceTiming, join, silence, trailing_silence
-from sokuon.bert import Bert
+from sokuon.audio.pitch import reshape_pitch
+from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming, join, silence, trailing_silence
 from sokuon.errors import OptionError, TextError
+from sokuon.networks.bert import Bert
+from sokuon.networks.runtime import Runtime
+from sokuon.networks.synthesizer import I64, Chunking, Synthesizer, Utterance, durations, growing_chunks, whole
 from sokuon.noise import Noise, fresh_seed
 from sokuon.options import SynthesisOptions
 from sokuon.pauses import SHORTEST_S, predicted_pause
-from sokuon.pitch import reshape_pitch
-from sokuon.runtime import Runtime
-from sokuon.synthesizer import I64, Chunking, Synthesizer, Utterance, durations, growing_chunks, whole
-from sokuon.tensors import F32
+from sokuon.storage.tensors import F32
 from sokuon.text import FrontEnd, Phonemes, Sentence, with_given
-from sokuon.voice import Voice
+from sokuon.voices.voice import Voice
 
 STAGES = ("front_end", "bert", "pauses", "encoder", "flow", "decoder")
 Lap = Callable[[str], None]  # called with the name of a stage when it ends

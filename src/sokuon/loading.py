@@ -6,20 +6,21 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from sokuon.bert import MANIFEST as BERT_MANIFEST
-from sokuon.bert import Bert
-from sokuon.cache import cached
 from sokuon.engine import Cast, Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
-from sokuon.runtime import Backend, Runtime, Weights
-from sokuon.sources import find_bert_weights, find_weights
-from sokuon.synthesizer import Synthesizer
+from sokuon.formats.bert import MANIFEST as BERT_MANIFEST
+from sokuon.formats.voice import MANIFEST
+from sokuon.networks.bert import Bert
+from sokuon.networks.runtime import Backend, Runtime, Weights
+from sokuon.networks.synthesizer import Synthesizer
+from sokuon.networks.threads import thread_count
+from sokuon.storage.cache import cached
 from sokuon.text import FrontEnd
 from sokuon.text.dictionary import UserDictionary
-from sokuon.threads import thread_count
-from sokuon.voice import MANIFEST, Voice
+from sokuon.voices.builtin import BUILTIN
+from sokuon.voices.published import find_bert_weights, find_weights
+from sokuon.voices.voice import Voice
 
-BUILTIN = Path(__file__).parent / "builtin"
 _PRECISIONS = ("fp32", "q8", "q4", "int8-dynamic")
 
 
@@ -39,8 +40,8 @@ def load(
     built-in voice. `bert` is the folder of the BERT it was trained on, converted or in Hugging Face layout; by default
     the folder `bert` inside the voice folder, else `$SOKUON_BERT`. `threads` work on one request; None uses what
     affinity and cgroup allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `backend` (auto,
-    native, onnx) and `weights` (int16, float32) are explained at `sokuon.runtime.Runtime`. Raises VoiceNotFoundError,
-    VoiceError, OptionError.
+    native, onnx) and `weights` (int16, float32) are explained at `sokuon.networks.runtime.Runtime`.
+    Raises VoiceNotFoundError, VoiceError, OptionError.
     """
     runtime = Runtime(thread_count(threads), backend, weights)
     folder, bert_folder = _folders(voice, bert)
@@ -108,14 +109,14 @@ def converted_bert(folder: Path, precision: str) -> Path:
 
 
 def _convert_voice(source: Path, target: Path) -> None:
-    from sokuon.convert.package import convert_voice  # brings onnx: only when there is work for it
+    from sokuon.convert.voice import convert_voice  # brings onnx: only when there is work for it
 
     convert_voice(source, target)
 
 
 def _convert_bert(source: Path, target: Path, precision: str) -> None:
-    from sokuon.convert.deberta import convert_bert
-    from sokuon.convert.quantize import Precision
+    from sokuon.convert.bert import convert_bert
+    from sokuon.convert.products import Precision
 
     convert_bert(source, target, Precision(precision))
 

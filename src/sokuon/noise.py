@@ -12,7 +12,7 @@ import os
 
 import numpy as np
 
-from sokuon.tensors import F32
+from sokuon.storage.tensors import F32
 from sokuon.text import Phonemes
 
 

@@ -13,10 +13,10 @@ from itertools import accumulate
 
 import numpy as np
 
+from sokuon.networks.synthesizer import Synthesizer, Utterance, durations
 from sokuon.noise import Noise
 from sokuon.options import SynthesisOptions
-from sokuon.synthesizer import Synthesizer, Utterance, durations
-from sokuon.tensors import F32
+from sokuon.storage.tensors import F32
 from sokuon.text import Phonemes
 
 SHORTEST_S = 0.08  # no two sentences are closer

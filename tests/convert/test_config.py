@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_voice import TinyVoice
 
-from sokuon.convert.config import read_config
 from sokuon.errors import VoiceError, VoiceNotFoundError
+from sokuon.voices.published import read_config
 
 VERSION = {"version": "2.7.0-JP-Extra"}
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tiny import TinyBert, bert_tensors, make_tiny_bert
 
-from sokuon.bert import Bert
-from sokuon.convert.deberta import convert_bert
+from sokuon.convert.bert import convert_bert
 from sokuon.errors import VoiceError, VoiceNotFoundError, WeightError
-from sokuon.tensors import TensorFile, TensorFileWriter
+from sokuon.networks.bert import Bert
+from sokuon.storage.tensors import TensorFile, TensorFileWriter
 
 TEXT = "旅の途中で不思議な街に辿り着きました。"
 

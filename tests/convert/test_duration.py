@@ -11,10 +11,10 @@ import onnxruntime as ort
 import pytest
 from spline_reference import F64, forward, inverse, knots_of
 
-from sokuon.contracts import Contract, Port
 from sokuon.convert.duration import spline_inverse
 from sokuon.convert.graph import Graph
-from sokuon.tensors import TensorFileWriter
+from sokuon.formats.contracts import Contract, Port
+from sokuon.storage.tensors import TensorFileWriter
 
 SPLINE = Contract(
     "spline",

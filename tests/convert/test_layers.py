@@ -12,12 +12,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from sokuon.contracts import Contract, Port
 from sokuon.convert import layers
 from sokuon.convert.graph import Graph, Value
 from sokuon.convert.layers import Scope, StackShape
 from sokuon.convert.weights import Checkpoint
-from sokuon.tensors import TensorFileWriter
+from sokuon.formats.contracts import Contract, Port
+from sokuon.storage.tensors import TensorFileWriter
 
 F64 = npt.NDArray[np.float64]
 Build = Callable[[Scope, Value], Value]

@@ -14,13 +14,14 @@ from changed import Tensors, rewrite
 from safetensors.numpy import save_file
 from tiny_voice import TinyVoice, make_tiny_voice, tensor_shapes
 
-from sokuon.contracts import DECODER, ENCODER, FLOW, Contract
-from sokuon.convert.package import convert_voice, read_licence
+from sokuon.convert.voice import convert_voice
 from sokuon.convert.weights import fold_weight_norm
 from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError, WeightError
-from sokuon.sources import find_weights
-from sokuon.tensors import TensorFile, widen_bfloat16
-from sokuon.voice import Voice
+from sokuon.formats.contracts import DECODER, ENCODER, FLOW, Contract
+from sokuon.storage.tensors import TensorFile, widen_bfloat16
+from sokuon.voices.licence import read_licence
+from sokuon.voices.published import find_weights
+from sokuon.voices.voice import Voice
 
 CONTRACTS = (ENCODER, FLOW, DECODER)
 PLAIN = {"float32": onnx.TensorProto.FLOAT, "int64": onnx.TensorProto.INT64}

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import TinyBert, make_tiny_bert, tiny_characters
 
-from sokuon.bert import Bert
-from sokuon.convert.deberta import convert_bert
-from sokuon.convert.quantize import Precision
-from sokuon.convert.quantize_weights import pack_codes, quantize_blocks, quantize_columns
+from sokuon.convert.bert import convert_bert
+from sokuon.convert.codes import pack_codes, quantize_blocks, quantize_columns
+from sokuon.convert.products import Precision
 from sokuon.convert.rehearsal import SENTENCES, Rehearsal
-from sokuon.tensors import F32, TensorFile, TensorFileWriter
+from sokuon.networks.bert import Bert
+from sokuon.storage.tensors import F32, TensorFile, TensorFileWriter
 
 # Least signal-to-noise ratio over the whole network, dB. 8 bits: a step is 1/127 of the peak, about 40 dB a product
 # (measured here: 34 to 37). 4 bits: about 20 dB a product (measured: 15 to 16).
@@ -133,7 +133,7 @@ def test_rehearsal_is_the_network(folders: dict[Precision, Path], tmp_path: Path
             super().__init__(*arguments)
             seen.append(self)
 
-    monkeypatch.setattr("sokuon.convert.deberta.Rehearsal", Watched)
+    monkeypatch.setattr("sokuon.convert.bert.Rehearsal", Watched)
     convert_bert(folders[Precision.FP32].parent / "source", tmp_path / "bert", Precision.Q8)
     features = Bert.open(folders[Precision.FP32], threads=1).features(SENTENCES)
     assert snr(seen[0]._x, features) > 55  # half-precision embeddings, approximate GELU
@@ -153,7 +153,7 @@ def test_loud_channels_are_damped(tmp_path: Path, monkeypatch: Any) -> None:
             weights.add(name, tensor)
     convert_bert(tmp_path / "source", tmp_path / "full")
     convert_bert(tmp_path / "source", tmp_path / "damped", Precision.Q8)
-    monkeypatch.setattr("sokuon.convert.deberta.balance", lambda sizes, _: np.ones_like(sizes))
+    monkeypatch.setattr("sokuon.convert.bert.balance", lambda sizes, _: np.ones_like(sizes))
     convert_bert(tmp_path / "source", tmp_path / "plain", Precision.Q8)
     full, damped, plain = (Bert.open(tmp_path / n, threads=1).features(sample(40)) for n in ("full", "damped", "plain"))
     quiet = np.arange(SHAPE.hidden_size) != 5

@@ -10,8 +10,8 @@ from math import erf
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.bert import Manifest, bucket
-from sokuon.tensors import TensorFile
+from sokuon.formats.bert import Manifest, bucket
+from sokuon.storage.tensors import TensorFile
 
 F64 = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sokuon import native
+from sokuon.native import library as native
 
 ROOT = Path(__file__).resolve().parents[2]
 

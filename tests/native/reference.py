@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.decoder_config import DecoderConfig
+from sokuon.formats.decoder_config import DecoderConfig
 
 F64 = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[np.float32]]

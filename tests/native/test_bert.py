@@ -21,13 +21,15 @@ import pytest
 from bert_reference import Reference
 from tiny import TinyBert, make_tiny_bert, tiny_characters
 
-from sokuon import native, native_bert
-from sokuon.bert import Bert, Manifest, _Native
-from sokuon.convert.deberta import convert_bert
-from sokuon.convert.quantize import Precision
+from sokuon.convert.bert import convert_bert
+from sokuon.convert.products import Precision
 from sokuon.errors import OptionError, SokuonError, WeightError
-from sokuon.native import ISA_VARIABLE
-from sokuon.tensors import TensorFile, TensorFileWriter
+from sokuon.formats.bert import Manifest
+from sokuon.native import bert as native_bert
+from sokuon.native import library as native
+from sokuon.native.library import ISA_VARIABLE
+from sokuon.networks.bert import Bert, _Native
+from sokuon.storage.tensors import TensorFile, TensorFileWriter
 
 ROUNDING_DB = 100.0
 A_FEW_STEPS_DB = 35.0
@@ -113,7 +115,8 @@ def test_batches_and_threads_change_nothing(folders: Path, shape: str, precision
 
 def test_onnx_runtime_is_not_imported(folders: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from sokuon.bert import Bert; bert = Bert.open(Path(sys.argv[1]), 1);"
+        "import sys; from pathlib import Path; from sokuon.networks.bert import Bert;"
+        "bert = Bert.open(Path(sys.argv[1]), 1);"
         "assert bert.native and len(bert.features('今日')) == 4; assert 'onnxruntime' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(folders / "q8" / "heads of 24")], check=True, env=os.environ)

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import pytest
 import reference
 
-from sokuon import native
-from sokuon.decoder_config import DecoderConfig
 from sokuon.errors import WeightError
-from sokuon.native import NativeDecoder, Storage
+from sokuon.formats.decoder_config import DecoderConfig
+from sokuon.native import library as native
+from sokuon.native.decoder import NativeDecoder
+from sokuon.native.library import Storage
 
 F32 = npt.NDArray[np.float32]
 

@@ -15,14 +15,14 @@ import pytest
 from spline_reference import F64, inverse, knots_of
 from tiny_voice import TinyVoice, make_tiny_voice
 
-from sokuon import native
-from sokuon.contracts import ENCODER
-from sokuon.convert.package import convert_voice
+from sokuon.convert.voice import convert_voice
 from sokuon.errors import WeightError
-from sokuon.native import NativeError
-from sokuon.native_encoder import NativeEncoder
-from sokuon.session import Session
-from sokuon.tensors import TensorFile
+from sokuon.formats.contracts import ENCODER
+from sokuon.native import library as native
+from sokuon.native.encoder import NativeEncoder
+from sokuon.native.library import NativeError
+from sokuon.networks.session import Session
+from sokuon.storage.tensors import TensorFile
 
 F32 = npt.NDArray[np.float32]
 Inputs = dict[str, npt.NDArray[Any]]

@@ -14,16 +14,16 @@ import pytest
 import reference
 from flow_reference import Sizes
 
-from sokuon import native
-from sokuon.contracts import FLOW
 from sokuon.convert.flow import flow
 from sokuon.convert.graph import Graph
 from sokuon.convert.layers import Scope, StackShape
 from sokuon.convert.weights import Checkpoint
 from sokuon.errors import WeightError
-from sokuon.native_flow import NativeFlow, Storage
-from sokuon.session import Session
-from sokuon.tensors import TensorFile, TensorFileWriter
+from sokuon.formats.contracts import FLOW
+from sokuon.native import library as native
+from sokuon.native.flow import NativeFlow, Storage
+from sokuon.networks.session import Session
+from sokuon.storage.tensors import TensorFile, TensorFileWriter
 
 F32 = npt.NDArray[np.float32]
 

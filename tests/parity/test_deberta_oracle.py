@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tiny import TinyBert, make_tiny_bert, tiny_characters
 
-from sokuon.bert import Bert
-from sokuon.convert.deberta import convert_bert
-from sokuon.convert.quantize import Precision
-from sokuon.tensors import F32, TensorFile
+from sokuon.convert.bert import convert_bert
+from sokuon.convert.products import Precision
+from sokuon.networks.bert import Bert
+from sokuon.storage.tensors import F32, TensorFile
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

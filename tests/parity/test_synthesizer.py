@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 from cases import CASES, Case
 
-from sokuon.convert.package import convert_voice
+from sokuon.convert.voice import convert_voice
+from sokuon.networks.runtime import Backend, Runtime
+from sokuon.networks.synthesizer import Encoded, Synthesizer, Utterance, durations, growing_chunks
 from sokuon.options import SynthesisOptions
-from sokuon.runtime import Backend, Runtime
-from sokuon.sources import find_weights
-from sokuon.synthesizer import Encoded, Synthesizer, Utterance, durations, growing_chunks
-from sokuon.tensors import TensorFile, to_float32
+from sokuon.storage.tensors import TensorFile, to_float32
 from sokuon.text import Slots
-from sokuon.voice import Voice
+from sokuon.voices.published import find_weights
+from sokuon.voices.voice import Voice
 
 HERE = Path(__file__).parent
 TRAINING = HERE.parents[1] / "training"

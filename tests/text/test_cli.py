@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from sokuon.text.cli import dict_app, phonemes
+from sokuon.cli.words import dict_app, phonemes
 
 _APP = typer.Typer()
 _APP.command()(phonemes)

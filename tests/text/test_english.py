@@ -4,9 +4,9 @@ import pytest
 
 from sokuon.text.english import EnglishReader
 from sokuon.text.kana import is_pronunciation, to_katakana
-from sokuon.text.numbers import kanji_number
-from sokuon.text.symbols import roman_value
-from sokuon.text.web import digit_by_digit
+from sokuon.text.rules.numbers import kanji_number
+from sokuon.text.rules.symbols import roman_value
+from sokuon.text.rules.web import digit_by_digit
 
 _READER = EnglishReader(lambda word: {"NASA": "ナサ", "abroad": "アブロード"}.get(word))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sokuon.text.binding import load_binding
-from sokuon.text.nani import FEATURES, Forest
+from sokuon.text.openjtalk.binding import load_binding
+from sokuon.text.openjtalk.nani import FEATURES, Forest
 
 load_binding()
 from pyopenjtalk import utils  # noqa: E402 - with its stand-ins, as always

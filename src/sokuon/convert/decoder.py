@@ -12,8 +12,8 @@ import numpy as np
 
 from sokuon.convert.graph import Graph, Value
 from sokuon.convert.weights import Checkpoint
-from sokuon.decoder_config import DecoderConfig
-from sokuon.tensors import F32
+from sokuon.formats.decoder_config import DecoderConfig
+from sokuon.storage.tensors import F32
 
 SLOPE = 0.1  # leaky ReLU inside the stages
 LAST_SLOPE = 0.01  # before conv_post

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sokuon.contracts import Contract, Port
-from sokuon.tensors import TensorFileWriter
+from sokuon.formats.contracts import Contract, Port
+from sokuon.storage.tensors import TensorFileWriter
 
 OPSET = 17
 _IR_VERSION = 9

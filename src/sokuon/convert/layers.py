@@ -14,7 +14,7 @@ import numpy as np
 
 from sokuon.convert.graph import Graph, Value
 from sokuon.convert.weights import Checkpoint, Shape
-from sokuon.tensors import F32
+from sokuon.storage.tensors import F32
 
 WINDOW = 4  # relative attention reaches this far (spec model-synthesizer section 1)
 SPEAKER_LAYER = 2  # the speaker vector enters before the third layer

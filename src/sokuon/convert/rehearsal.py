@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.convert.quantize import Linear
-from sokuon.tensors import F32
+from sokuon.convert.products import Linear
+from sokuon.storage.tensors import F32
 
 SENTENCES = (
     "旅の途中で不思議な街に辿り着きました。少し寄り道していきましょう。石畳の細い道の両側には、古い木の家が並んでいます。"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sokuon.contracts import STYLE_WIDTH
 from sokuon.convert.graph import Value
 from sokuon.convert.layers import Scope, StackShape, columns, encoder_stack, linear
+from sokuon.formats.contracts import STYLE_WIDTH
 from sokuon.text.tables import SYMBOLS
 
 TONES = 12

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sokuon.errors import VoiceError
-from sokuon.tensors import widen_bfloat16
+from sokuon.storage.tensors import widen_bfloat16
 
 _LOCAL_HEADER_BYTES = 30  # of a ZIP member, before its name and extra field
 

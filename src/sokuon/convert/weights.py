@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sokuon.errors import WeightError
-from sokuon.tensors import F32, to_float32
+from sokuon.storage.tensors import F32, to_float32
 
 Shape = tuple[int | None, ...]  # None: any size
 

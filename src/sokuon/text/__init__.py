@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sokuon.lazily import exports
+from sokuon._lazy import exports
 
 if TYPE_CHECKING:
     from sokuon.text.dictionary import DictionaryWord, UserDictionary

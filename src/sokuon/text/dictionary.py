@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sokuon.errors import DictionaryError
-from sokuon.files import write_atomically
-from sokuon.text.files import locked
+from sokuon.storage.files import write_atomically
+from sokuon.storage.locks import locked
 from sokuon.text.kana import is_pronunciation, to_katakana
 from sokuon.text.morae import count_morae
 

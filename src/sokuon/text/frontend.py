@@ -11,7 +11,7 @@ from sokuon.text.dictionary import UserDictionary
 from sokuon.text.english import EnglishReader
 from sokuon.text.markup import Mark, MarkupReader, restore
 from sokuon.text.normalize import normalize
-from sokuon.text.openjtalk import Analyzer
+from sokuon.text.openjtalk.analyzer import Analyzer
 from sokuon.text.phonemes import Phonemes
 from sokuon.text.sentences import PAUSE, split_long, split_sentences
 from sokuon.text.words import FORCED, Analysis, Word, phonemes_of, words_of

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sokuon.text.kana import is_pronunciation, to_katakana
-from sokuon.text.rules import alternatives
+from sokuon.text.rules.rule import alternatives
 from sokuon.text.sentences import PAUSE
 from sokuon.text.words import FORCED, Forced
 

@@ -10,15 +10,15 @@ import re
 import unicodedata
 
 from sokuon.text.characters import fold
-from sokuon.text.corrections import correct
-from sokuon.text.dates import read_dates
-from sokuon.text.emoticons import read_emoticons
 from sokuon.text.english import EnglishReader
-from sokuon.text.numbers import read_money, read_numbers
-from sokuon.text.rules import SOFT
-from sokuon.text.symbols import after, before_folding
-from sokuon.text.units import read_units
-from sokuon.text.web import read_addresses
+from sokuon.text.rules.corrections import correct
+from sokuon.text.rules.dates import read_dates
+from sokuon.text.rules.emoticons import read_emoticons
+from sokuon.text.rules.numbers import read_money, read_numbers
+from sokuon.text.rules.rule import SOFT
+from sokuon.text.rules.symbols import after, before_folding
+from sokuon.text.rules.units import read_units
+from sokuon.text.rules.web import read_addresses
 from sokuon.text.words import FORCED
 
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\uffff]")

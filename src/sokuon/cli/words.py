@@ -1,0 +1,150 @@
+"""Commands about words: `sokuon phonemes` and `sokuon dict`. Thin: mounted by `sokuon.cli.app`, which prints errors."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sokuon.text.dictionary import DEFAULT_PRIORITY, WORD_TYPES, DictionaryWord, UserDictionary
+from sokuon.text.morae import is_punctuation
+
+if TYPE_CHECKING:
+    from sokuon.text.frontend import Sentence
+    from sokuon.text.words import Word
+
+dict_app = typer.Typer(help="The user dictionary: words whose reading and accent you decide.", no_args_is_help=True)
+
+FileOption = Annotated[
+    Path | None,
+    typer.Option("--dictionary", "-d", help="Dictionary file instead of the usual one.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
+
+
+def dictionary_path() -> Path:
+    """`$SOKUON_DICTIONARY`, or dictionary.json in the user's data folder."""
+    named = os.environ.get("SOKUON_DICTIONARY")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_data_path("sokuon") / "dictionary.json"
+
+
+def open_dictionary(path: Path | None) -> UserDictionary:
+    """The dictionary at `path`, or the user's own; empty if there is no file yet."""
+    return UserDictionary(path or dictionary_path())
+
+
+@dict_app.command()
+def add(
+    surface: Annotated[str, typer.Argument(help="As written in texts.")],
+    reading: Annotated[str, typer.Argument(help="Kana as pronounced, such as タンタンメン.")],
+    accent: Annotated[int, typer.Option(help="The pitch falls after this mora; 0 is flat.")] = 0,
+    word_type: Annotated[str, typer.Option("--type", help=f"One of {', '.join(WORD_TYPES)}.")] = "PROPER_NOUN",
+    priority: Annotated[int, typer.Option(help="0 to 10: how strongly it is preferred.")] = DEFAULT_PRIORITY,
+    dictionary: FileOption = None,
+) -> None:
+    """Add a word, or change one."""
+    open_dictionary(dictionary).add(DictionaryWord(surface, reading, accent, word_type, priority))
+
+
+@dict_app.command()
+def remove(surface: Annotated[str, typer.Argument(help="As written in texts.")], dictionary: FileOption = None) -> None:
+    """Remove a word."""
+    open_dictionary(dictionary).remove(surface)
+
+
+@dict_app.command(name="list")
+def list_words(dictionary: FileOption = None, as_json: JsonOption = False) -> None:
+    """Show all words: surface, reading, accent, type, priority."""
+    words = open_dictionary(dictionary).words()
+    if as_json:
+        typer.echo(json.dumps([asdict(word) for word in words], ensure_ascii=False))
+        return
+    for word in words:
+        typer.echo(f"{word.surface}\t{word.reading}\t{word.accent}\t{word.word_type}\t{word.priority}")
+
+
+@dict_app.command(name="import")
+def import_words(
+    file: Annotated[Path, typer.Argument(help="JSON of Sokuon, VOICEVOX or Style-Bert-VITS2.")],
+    dictionary: FileOption = None,
+) -> None:
+    """Add the words of another dictionary."""
+    typer.echo(f"{open_dictionary(dictionary).import_file(file)} words added")
+
+
+@dict_app.command(name="export")
+def export_words(
+    file: Annotated[Path, typer.Argument(help="JSON file to write.")], dictionary: FileOption = None
+) -> None:
+    """Write all words to a file."""
+    typer.echo(f"{open_dictionary(dictionary).export_file(file)} words written")
+
+
+def phonemes(
+    text: Annotated[str, typer.Argument(help="Text to analyse.")],
+    as_json: JsonOption = False,
+    dictionary: FileOption = None,
+) -> None:
+    """Show how a text will be read: words, readings, accents and phonemes."""
+    from sokuon.text.frontend import FrontEnd
+
+    sentences = FrontEnd(open_dictionary(dictionary)).sentences(text)
+    if as_json:
+        typer.echo(json.dumps([as_record(sentence) for sentence in sentences], ensure_ascii=False))
+        return
+    for sentence in sentences:
+        typer.echo("\n".join(as_lines(sentence)))
+
+
+def as_record(sentence: Sentence) -> dict[str, Any]:
+    """A sentence as plain data: what programs read."""
+    return {
+        "source": sentence.source,
+        "words": [asdict(word) for word in sentence.words],
+        "text": sentence.phonemes.text,
+        "phonemes": list(sentence.phonemes.symbols),
+        "tones": list(sentence.phonemes.tones),
+        "word2ph": list(sentence.phonemes.word2ph),
+        "pause_after_s": sentence.pause_after_s,
+    }
+
+
+def as_lines(sentence: Sentence) -> list[str]:
+    """A sentence for a person: its source, its accent phrases, its phonemes with rises and falls of the pitch."""
+    pause = [] if sentence.pause_after_s is None else [f"  pause    {sentence.pause_after_s:g} s"]
+    return [
+        sentence.source,
+        f"  words    {' '.join(word.surface for word in sentence.words)}",
+        f"  reading  {_phrases(sentence.words)}",
+        f"  phonemes {_with_pitch(sentence)}",
+        *pause,
+    ]
+
+
+def _phrases(words: tuple[Word, ...]) -> str:
+    """Readings, accent phrases parted by "/" and followed by the mora after which the pitch falls."""
+    phrases: list[tuple[str, int]] = []
+    for word in words:
+        if is_punctuation(word.reading):
+            continue
+        if word.starts_phrase or not phrases:
+            phrases.append(("", word.accent))
+        reading, accent = phrases[-1]
+        phrases[-1] = (reading + word.reading, accent)
+    return " / ".join(f"{reading}[{accent}]" for reading, accent in phrases)
+
+
+def _with_pitch(sentence: Sentence) -> str:
+    """Phonemes, ↑ before those where the pitch rises and ↓ where it falls."""
+    marks = {1: "↑", -1: "↓", 0: ""}
+    pairs = list(zip(sentence.phonemes.symbols, sentence.phonemes.tones, strict=True))[1:-1]
+    levels = [0, *(tone for _, tone in pairs)]
+    return " ".join(marks[tone - before] + symbol for (symbol, tone), before in zip(pairs, levels, strict=False))

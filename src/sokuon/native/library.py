@@ -1,0 +1,126 @@
+"""The native library: found, loaded, its interface version checked; what its four networks share.
+
+`native/` (C++) through ctypes, which releases the GIL while it runs. The library is optional: `available()` says
+whether it can be used and why; without it ONNX Runtime does the same work. Nothing is loaded at import time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from sokuon.errors import SokuonError
+from sokuon.storage.tensors import F32
+
+Storage = Literal["float32", "int16"]
+
+Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
+
+ABI_VERSION = 2
+
+STORAGE = {"float32": 0, "int16": 1}  # SK_STORAGE_…
+
+ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
+
+LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
+
+
+class NativeError(SokuonError, RuntimeError):
+    """The native library is missing, does not fit this machine, or ran out of memory."""
+
+
+class Tensor(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("size", ctypes.c_int64))
+
+
+_SIGNATURES: Signatures = {
+    "sk_abi_version": (ctypes.c_int32, ()),
+    "sk_isa": (ctypes.c_char_p, ()),
+    "sk_isas": (ctypes.c_char_p, ()),
+}
+
+
+def available() -> tuple[bool, str]:
+    """(usable, instruction set) or (False, why not). Loads the library on the first call; never raises."""
+    try:
+        return True, str(library().sk_isa().decode())
+    except (NativeError, OSError, AttributeError) as problem:
+        return False, str(problem)
+
+
+def isas() -> tuple[str, ...]:
+    """Instruction sets that this machine can run, best first."""
+    return tuple(library().sk_isas().decode().split(","))
+
+
+def _library_file() -> Path:
+    name = {"win32": "sokuon.dll", "darwin": "libsokuon.dylib"}.get(sys.platform, "libsokuon.so")
+    default = Path(__file__).parent.parent / "_native" / name
+    return Path(os.environ.get(LIBRARY_VARIABLE) or default)
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The loaded library, the decoder's functions declared; a missing or foreign file is a NativeError."""
+    file = _library_file()
+    if not file.exists():
+        raise NativeError(f"{file} does not exist: this installation was built without a C++ compiler")
+    loaded = ctypes.CDLL(str(file))
+    declare(loaded, _SIGNATURES)
+    if loaded.sk_abi_version() != ABI_VERSION:
+        raise NativeError(f"{file} has interface version {loaded.sk_abi_version()}, expected {ABI_VERSION}")
+    return loaded
+
+
+def tensor_table(tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[ctypes.Array[Tensor], list[F32]]:
+    """Named tensors as C reads them, and the float32 arrays behind them, which must live as long as it does."""
+    arrays = [np.ascontiguousarray(value, np.float32) for value in tensors.values()]
+    rows = (Tensor(name.encode(), a.ctypes.data, a.size) for name, a in zip(tensors, arrays, strict=True))
+    return (Tensor * len(arrays))(*rows), arrays
+
+
+def declare(loaded: ctypes.CDLL, signatures: Signatures) -> None:
+    """Give the library's functions their types; every module declares those that it calls. Repeating it is harmless."""
+    for name, (result, arguments) in signatures.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+
+
+class Handle:
+    """One network of the library, freed with its Python object. Immutable: any number of threads may use it at once."""
+
+    _kind: ClassVar[str]  # of the functions sk_<kind>_create, sk_<kind>_destroy, …
+    _signatures: ClassVar[Signatures]
+
+    def __init__(self) -> None:
+        self._handle: int | None = None
+        self._library = library()
+        declare(self._library, self._signatures)
+
+    def _create(self, *arguments: Any) -> str:
+        """Make the network from what comes before the instruction set; the reason where it cannot be, else ""."""
+        error = ctypes.create_string_buffer(256)
+        isa = os.environ.get(ISA_VARIABLE, "").encode()
+        self._handle = self._function("create")(*arguments, isa, error, len(error))
+        return "" if self._handle else error.value.decode() or "no reason given"
+
+    def _function(self, name: str) -> Any:
+        return getattr(self._library, f"sk_{self._kind}_{name}")
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._function("destroy")(self._handle)
+            self._handle = None
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the packed weights."""
+        return int(self._function("weight_bytes")(self._handle))

@@ -1,0 +1,58 @@
+"""Two flows of one contract: `flow.onnx` on ONNX Runtime, and the native one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from sokuon.errors import OptionError
+from sokuon.formats.contracts import FLOW
+from sokuon.native import flow as native_flow
+from sokuon.native.library import NativeError
+from sokuon.networks.runtime import Runtime
+from sokuon.networks.session import Session
+from sokuon.storage.tensors import F32, TensorFile
+
+_KEPT_FRAMES = 1000  # memory of longer runs goes back to the system
+
+
+class Flow(Protocol):
+    """Prior sample z_prior [F, C] and speaker [G] → latent frames z [F, C]."""
+
+    def run(self, z_prior: F32, speaker: F32) -> F32: ...
+
+
+class OnnxFlow:
+    """`flow.onnx`."""
+
+    def __init__(self, folder: Path, runtime: Runtime) -> None:
+        self._session = Session(folder / "flow.onnx", FLOW, runtime.threads, arena=True)
+
+    def run(self, z_prior: F32, speaker: F32) -> F32:
+        """See Flow."""
+        return self._session.run(shrink=len(z_prior) > _KEPT_FRAMES, z_prior=z_prior, speaker=speaker)[0]
+
+
+class NativeFlow:
+    """The native flow behind the same contract. Raises NativeError for a kind of coupling that it does not have."""
+
+    def __init__(self, folder: Path, runtime: Runtime) -> None:
+        tensors = TensorFile(folder / "flow.weights")
+        self._threads = runtime.threads
+        self._kernel = native_flow.NativeFlow(tensors, runtime.weights)
+        tensors.release()
+
+    def run(self, z_prior: F32, speaker: F32) -> F32:
+        """See Flow."""
+        return self._kernel.run(z_prior, speaker, self._threads)
+
+
+def open_flow(folder: Path, runtime: Runtime) -> Flow:
+    """The flow of a converted voice; WaveNet couplings run on ONNX Runtime."""
+    if runtime.native():
+        try:
+            return NativeFlow(folder, runtime)
+        except NativeError as problem:
+            if runtime.backend == "native":
+                raise OptionError(f"the voice in {folder} needs backend='auto' or 'onnx': {problem}") from problem
+    return OnnxFlow(folder, runtime)

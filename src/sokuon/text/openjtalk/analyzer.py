@@ -1,0 +1,193 @@
+"""OpenJTalk (by its binding pyopenjtalk-plus, see `binding.py`): one analysis per sentence.
+
+OpenJTalk keeps its buffers in the instance, so each instance is used under its own lock; a user dictionary belongs to
+an instance, not to the process. The dictionary is opened at the first analysis. The binding's Sudachi correction stays
+off: it costs 200 MB of memory and corrects few readings.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sokuon.errors import DictionaryError
+from sokuon.text.morae import count_morae
+from sokuon.text.openjtalk.binding import load_binding
+from sokuon.text.tables import MORAE
+from sokuon.text.words import FORCED, Analysis, Forced, Node
+
+_FORCED_RUN = re.compile(f"{FORCED}|[^{FORCED}]+")
+_LONG = "ー"
+_STDOUT_LOCK = threading.Lock()
+_LONGEST_WORD = 30
+_MARKS = frozenset("？！")
+_DIGRAPHS = frozenset(mora for mora in MORAE if len(mora) == 2)
+_SPELLED = frozenset(["フィラー", "記号"])  # parts of speech of letters and unknown words
+_VOWEL_KANA = {
+    **dict.fromkeys("アカガサザタダナハバパマヤラワァャヮヵ", "ア"),
+    **dict.fromkeys("イキギシジチヂニヒビピミリィヰ", "イ"),
+    **dict.fromkeys("ウクグスズツヅヌフブプムユルヴゥュ", "ウ"),
+    **dict.fromkeys("エケゲセゼテデネヘベペメレェヱヶ", "エ"),
+    **dict.fromkeys("オコゴソゾトドノホボポモヨロヲォョ", "オ"),
+    "ン": "ン",
+    "ッ": "ッ",
+}
+
+
+class Analyzer:
+    """OpenJTalk with words of the user's own. Thread-safe; loads lazily."""
+
+    def __init__(self, user_words: str = "") -> None:
+        """`user_words`: MeCab dictionary source, one row a word."""
+        self._user_words = user_words
+        self._lock = threading.Lock()
+        self._jtalk: Any = None
+
+    def analyze(self, text: str, forced: Sequence[Forced] = ()) -> Analysis:
+        """Words and full-context labels of normalised text; each FORCED character in it stands for one of `forced`."""
+        if not text:
+            return Analysis((), ())
+        with self._lock:
+            features = _with_whole_morae(self._features(text, forced))
+            spoken = list(_for_labels(features))
+            labels = self._jtalk.make_label(spoken) if any(feature["mora_size"] for feature in spoken) else []
+        waiting = iter(forced)
+        return Analysis(tuple(_node(feature, waiting) for feature in features), tuple(labels))
+
+    def dictionary_reading(self, word: str) -> str | None:
+        """Katakana of a Latin word if the dictionary holds it; OpenJTalk would spell any other."""
+        if len(word) > _LONGEST_WORD:
+            return None
+        with self._lock:
+            features = self._features(word, ())
+        known = features and all(feature["pos"] not in _SPELLED for feature in features)
+        return "".join(feature["pron"] for feature in features).replace("’", "") if known else None
+
+    def _features(self, text: str, forced: Sequence[Forced]) -> Any:
+        pyopenjtalk = load_binding()
+        from pyopenjtalk._mapping import mark_user_dictionary_reading_protection
+        from pyopenjtalk.utils import normalize_unknown_itaiji
+
+        if self._jtalk is None:
+            self._jtalk = _open(self._user_words)
+        text = normalize_unknown_itaiji(text, inference_jtalk=self._jtalk)
+        morphemes, details = self._morphemes(text)
+        features = self._jtalk.run_njd_from_mecab(list(_with_forced(morphemes, forced)), True, True)
+        if details:
+            mark_user_dictionary_reading_protection(features, details, (True,))
+        return pyopenjtalk.apply_postprocessing(
+            text, features, use_sudachi_kanji_yomi=False, predict_nani=True, jtalk=self._jtalk
+        )
+
+    def _morphemes(self, text: str) -> tuple[Any, Any]:
+        """MeCab's morphemes; with user words also where each came from, so that their readings stay."""
+        return self._jtalk.run_mecab_detailed(text) if self._user_words else (self._jtalk.run_mecab(text), None)
+
+
+def _open(user_words: str) -> Any:
+    pyopenjtalk = load_binding()
+    from pyopenjtalk.openjtalk import OpenJTalk
+
+    if not user_words:
+        return OpenJTalk(dn_mecab=pyopenjtalk.OPEN_JTALK_DICT_DIR)
+    with tempfile.TemporaryDirectory(prefix="sokuon-", ignore_cleanup_errors=True) as folder:
+        compiled = Path(folder, "user.dic")
+        _compile(user_words, compiled)
+        return OpenJTalk(
+            dn_mecab=pyopenjtalk.OPEN_JTALK_DICT_DIR,
+            userdic=str(compiled).encode(),
+            userdic_reading_protection=[True],
+        )
+
+
+def _compile(user_words: str, target: Path) -> None:
+    pyopenjtalk = load_binding()
+    source = target.with_suffix(".csv")
+    source.write_text(user_words, encoding="utf-8")
+    try:
+        with _silent_stdout():
+            pyopenjtalk.mecab_dict_index(str(source), str(target))
+    except RuntimeError as error:
+        raise DictionaryError(f"The user dictionary cannot be compiled ({error}): check its words.") from error
+
+
+@contextmanager
+def _silent_stdout() -> Iterator[None]:
+    """MeCab's compiler reports its progress on the process's standard output; there is no option against it."""
+    with _STDOUT_LOCK:
+        sys.stdout.flush()
+        saved = os.dup(1)
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(quiet, 1)
+            yield
+        finally:
+            os.dup2(saved, 1)
+            os.close(saved)
+            os.close(quiet)
+
+
+def _with_forced(morphemes: Sequence[str], forced: Sequence[Forced]) -> Iterator[str]:
+    """MeCab's morphemes with each FORCED character replaced by a noun of the reading and accent asked for."""
+    waiting = iter(forced)
+    for morpheme in morphemes:
+        surface, _, features = morpheme.partition(",")
+        if FORCED not in surface:
+            yield morpheme
+            continue
+        for piece in _FORCED_RUN.findall(surface):
+            yield _noun(next(waiting, None)) if piece == FORCED else f"{piece},{features}"
+
+
+def _noun(word: Forced | None) -> str:
+    if word is None:
+        return f"{FORCED},記号,一般,*,*,*,*,*"
+    moras = count_morae(word.reading)
+    accent = min(word.accent, moras)
+    return f"{FORCED},名詞,固有名詞,一般,*,*,*,{FORCED},{word.reading},{word.reading},{accent}/{moras},C1"
+
+
+def _with_whole_morae(features: Any) -> list[Any]:
+    """Words cut inside a mora (リ + ュー) joined again: MeCab does that to long runs of unknown katakana."""
+    whole: list[Any] = []
+    for feature in features:
+        last = whole[-1]["pron"] if whole else ""
+        if last[-1:] + feature["pron"][:1] in _DIGRAPHS:
+            joined = {key: whole[-1][key] + feature[key] for key in ("string", "pron", "read", "mora_size")}
+            whole[-1] = {**whole[-1], **joined, "mora_size": joined["mora_size"] - 1}
+        else:
+            whole.append(feature)
+    return whole
+
+
+def _for_labels(features: Any) -> Iterator[Any]:
+    """Copies without what the label maker warns of and drops: ？ and ！ before any sound, words that start with ー."""
+    previous, heard = "", 0
+    for feature in features:
+        pron = feature["pron"]
+        rest = pron.lstrip(_LONG)
+        if rest != pron:
+            pron = _VOWEL_KANA.get(previous, "") * (len(pron) - len(rest)) + rest
+            feature = {**feature, "pron": pron, "mora_size": count_morae(pron.replace("’", ""))}
+        heard += feature["mora_size"]
+        if pron and (heard or pron not in _MARKS):
+            previous = pron.rstrip("’" + _LONG)[-1:]
+            yield feature
+
+
+def _node(feature: Any, waiting: Iterator[Forced]) -> Node:
+    word = next(waiting, None) if feature["string"] == FORCED else None
+    return Node(
+        surface=word.surface if word else feature["string"],
+        pron=feature["pron"],
+        accent=feature["acc"],
+        moras=feature["mora_size"],
+        chained=feature["chain_flag"] == 1,
+    )

@@ -1,0 +1,141 @@
+"""The OpenJTalk binding (pyopenjtalk-plus) without what few texts need, until one does.
+
+Its import would also load a random forest that reads 何 (and ONNX Runtime to run it: 35 MB), the readings of rare kanji
+(8 MB), and a chooser of readings that is not used here (and pydantic: 8 MB); together 0.2 s. Here these modules are
+found but not executed: their names stand ready, and the first use of one executes its module, in place. 何 is read by
+the same forest in `nani.py`. A binding that is imported already, or that has no such module, is taken as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sokuon.text.openjtalk.nani import Forest
+
+_LOCK = threading.RLock()
+
+
+def load_binding() -> ModuleType:
+    """The module pyopenjtalk."""
+    with _LOCK:
+        if "pyopenjtalk" in sys.modules:
+            return sys.modules["pyopenjtalk"]
+        finder = _Finder()
+        sys.meta_path.insert(0, finder)
+        try:
+            return importlib.import_module("pyopenjtalk")
+        finally:
+            sys.meta_path.remove(finder)
+
+
+class _Unexecuted(ModuleType):
+    """A module whose code has not run yet; a name that it does not have makes it run."""
+
+    def execute(self) -> None:
+        """Run the code; the module is an ordinary one afterwards. What fails can be tried again."""
+        with _LOCK:
+            if not isinstance(self, _Unexecuted) or "executing" in self.__dict__:
+                return
+            self.__dict__["executing"] = True
+            try:
+                self.__spec__.loader.code.exec_module(self)  # type: ignore[union-attr]  # the loader is a _Later
+                self.__class__ = ModuleType  # type: ignore[assignment]
+            finally:
+                del self.__dict__["executing"]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__all__":  # what Python itself looks for in modules
+            raise AttributeError(name)
+        self.execute()
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+
+class _Readings(Mapping[str, str]):
+    """`UNIHAN_READINGS` of a module that may not have run."""
+
+    def __init__(self, module: _Unexecuted) -> None:
+        self._module = module
+
+    def _table(self) -> Mapping[str, str]:
+        table: Mapping[str, str] = _executed(self._module).UNIHAN_READINGS
+        return table
+
+    def __getitem__(self, character: str) -> str:
+        return self._table()[character]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table())
+
+    def __len__(self) -> int:
+        return len(self._table())
+
+
+def _executed(module: _Unexecuted) -> ModuleType:
+    if isinstance(module, _Unexecuted):  # it becomes an ordinary module
+        module.execute()
+    return module
+
+
+def _predict(module: _Unexecuted) -> Callable[..., Any]:
+    """`predict` of the module: what follows 何, in a list of one feature or None → 1 for ナン, 0 for ナニ."""
+
+    @cache
+    def forest() -> Forest | None:
+        try:
+            return Forest(Path(module.__file__ or "").parent)
+        except (OSError, ValueError, KeyError):
+            return None  # another model than the one we know
+
+    def predict(following: Sequence[Mapping[str, Any] | None]) -> int:
+        own = forest()
+        if own is None or len(following) != 1:
+            return int(_executed(module).predict(following))
+        return own.predict(following[0]) if following[0] is not None else 0
+
+    return predict
+
+
+# Module → the names that the binding takes out of it at import, and what stands for each.
+_LATER: dict[str, dict[str, Callable[[_Unexecuted], Any]]] = {
+    "pyopenjtalk.yomi_model.nani_predict": {"predict": _predict},
+    "pyopenjtalk._unihan_readings_map": {"UNIHAN_READINGS": _Readings},
+    "pyopenjtalk.tsqyomi": {},
+}
+
+
+class _Finder(MetaPathFinder):
+    """Finds the modules of `_LATER` where they are, and nothing else."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in _LATER else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Later(spec.loader)
+        return spec
+
+
+class _Later(Loader):
+    """Leaves a module unexecuted; `code` is the loader that would execute it."""
+
+    def __init__(self, code: Loader) -> None:
+        self.code = code
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Unexecuted(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        for name, stand_in in _LATER[module.__name__].items():
+            setattr(module, name, stand_in(module))  # type: ignore[arg-type]

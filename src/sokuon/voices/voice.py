@@ -1,0 +1,84 @@
+"""A converted voice folder: manifest, style vectors, speaker table.
+
+voice.json, encoder.onnx, flow.onnx, decoder.onnx, their .weights (safetensors format), style_vectors.npy, speakers.npy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
+from sokuon.formats.contracts import STYLE_WIDTH
+from sokuon.formats.voice import MANIFEST, Manifest, read_manifest
+from sokuon.storage.tensors import F32
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice folder, opened. `style_vectors` [styles, 256], `speaker_table` [speakers, G]."""
+
+    folder: Path
+    manifest: Manifest
+    style_vectors: F32
+    speaker_table: F32
+
+    @classmethod
+    def open(cls, folder: Path) -> Voice:
+        """Read a converted folder. Raises VoiceNotFoundError or VoiceError."""
+        manifest = read_manifest(folder / MANIFEST)
+        styles = _read_array(folder / "style_vectors.npy")
+        check_style_vectors(styles, manifest.styles, folder / "style_vectors.npy")
+        table = _read_array(folder / "speakers.npy")
+        return cls(folder, manifest, styles, table)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second."""
+        return self.manifest.decoder.sample_rate
+
+    def style(self, name: str | None, weight: float) -> F32:
+        """V[0] + (V[style] - V[0]) · weight, shape [256]: 0 is neutral, 1 the style, more exaggerates it."""
+        row = 0 if name is None else _row(self.manifest.styles, name, "style", self.manifest.name)
+        neutral = self.style_vectors[0]
+        return np.asarray(neutral + (self.style_vectors[row] - neutral) * np.float32(weight), np.float32)
+
+    def speaker(self, speaker: str | int | None) -> F32:
+        """The vector [G] of a speaker, by name, by number, or the first."""
+        if isinstance(speaker, str):
+            row = _row(self.manifest.speakers, speaker, "speaker", self.manifest.name)
+        else:
+            row = min(self.manifest.speakers.values()) if speaker is None else speaker
+        if not 0 <= row < len(self.speaker_table):
+            last = len(self.speaker_table) - 1
+            raise OptionError(f"voice {self.manifest.name} has no speaker {row}; numbers go from 0 to {last}.")
+        vector: F32 = self.speaker_table[row]
+        return vector
+
+
+def check_style_vectors(vectors: F32, styles: Mapping[str, int], path: Path) -> None:
+    """Raise VoiceError unless `vectors` is [n, 256] of finite numbers with a row for each style."""
+    if vectors.ndim != 2 or vectors.shape[1] != STYLE_WIDTH:
+        raise VoiceError(f"{path} has shape {list(vectors.shape)}; style vectors are [styles, {STYLE_WIDTH}].")
+    if max(styles.values()) >= len(vectors):
+        raise VoiceError(f"{path} has {len(vectors)} rows, fewer than the styles of its voice need.")
+    if not np.isfinite(vectors).all():
+        raise VoiceError(f"{path} holds NaN or infinity; take the file its author published.")
+
+
+def _row(table: Mapping[str, int], name: str, kind: str, voice: str) -> int:
+    if name not in table:
+        raise OptionError(f"voice {voice} has no {kind} {name!r}; it has {', '.join(table)}.")
+    return table[name]
+
+
+def _read_array(path: Path) -> F32:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+    except FileNotFoundError as error:
+        raise VoiceNotFoundError(f"{path} does not exist; convert the voice again.") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise VoiceError(f"{path} cannot be read ({error}); convert the voice again.") from error
