@@ -8,7 +8,7 @@
 #include <ctime>
 #include <vector>
 
-#include "../src/pack.h"
+#include "decoder/pack.h"
 
 namespace {
 

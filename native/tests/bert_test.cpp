@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "../include/sokuon_native.h"
-#include "../src/bert.h"
-#include "../src/byte_kernels.h"
+#include "sokuon_native.h"
+#include "bert/bert.h"
+#include "kernels/byte_kernels.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "../src/crew.h"
+#include "threads/crew.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "../include/sokuon_native.h"
+#include "sokuon_native.h"
 
 namespace {
 

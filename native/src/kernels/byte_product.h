@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "dot.h"
+#include "kernels/dot.h"
 
 namespace sk::SK_ISA {
 

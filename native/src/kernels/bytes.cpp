@@ -1,9 +1,9 @@
 // The BERT's kernels of one variant of an instruction set. CMake compiles this file once per variant with SK_ISA
 // (namespace), SK_NAME, SK_SET (the instruction set's name), SK_WIDTH, SK_REGISTERS, and SK_VNNI where there are byte products.
-#include "../byte_kernels.h"
+#include "kernels/byte_kernels.h"
 
-#include "disentangled.h"
-#include "byte_product.h"
+#include "kernels/disentangled.h"
+#include "kernels/byte_product.h"
 
 namespace sk::SK_ISA {
 

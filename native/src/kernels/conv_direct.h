@@ -2,7 +2,7 @@
 // padding, and every tap is one segment of a fused product.
 #pragma once
 
-#include "conv_product.h"
+#include "kernels/conv_product.h"
 
 namespace sk::SK_ISA {
 

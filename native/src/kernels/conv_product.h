@@ -2,9 +2,9 @@
 // codes at use: panels, one column block and one outer point at a time, written just before their rows run.
 #pragma once
 
-#include "../kernels.h"
-#include "gemm.h"
-#include "transform.h"
+#include "kernels/kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/transform.h"
 
 namespace sk::SK_ISA {
 

@@ -6,8 +6,8 @@
 // Without an inner scheme the product reads the groups of V directly (offset = tile) and writes M [points][…][cout].
 #pragma once
 
-#include "conv_product.h"
-#include "transform.h"
+#include "kernels/conv_product.h"
+#include "kernels/transform.h"
 
 namespace sk::SK_ISA {
 

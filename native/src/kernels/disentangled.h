@@ -4,8 +4,8 @@
 // are computed, over the columns that they reach; adding them to the scores shifts each row into place.
 #pragma once
 
-#include "../byte_kernels.h"
-#include "rows.h"
+#include "kernels/byte_kernels.h"
+#include "kernels/rows.h"
 
 #if defined(__F16C__)
 #include <immintrin.h>

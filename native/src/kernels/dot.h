@@ -6,8 +6,8 @@
 
 #include <cstring>
 
-#include "../byte_kernels.h"
-#include "math.h"
+#include "kernels/byte_kernels.h"
+#include "kernels/math.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,7 +1,7 @@
 // Kernels of the duration predictors; compiled once per instruction set (see kernels.cpp).
-#include "../duration_kernels.h"
+#include "kernels/duration_kernels.h"
 
-#include "spline.h"
+#include "kernels/spline.h"
 
 namespace sk::SK_ISA {
 

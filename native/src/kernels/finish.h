@@ -5,8 +5,8 @@
 
 #include <utility>
 
-#include "../kernels.h"
-#include "simd.h"
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
 
 namespace sk::SK_ISA {
 

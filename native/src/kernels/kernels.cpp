@@ -1,10 +1,10 @@
 // The kernel table of one instruction set. CMake compiles this file once per set with
 // SK_ISA (namespace), SK_NAME (string), SK_WIDTH (floats per vector) and SK_REGISTERS (vector registers).
-#include "../kernels.h"
+#include "kernels/kernels.h"
 
-#include "conv_direct.h"
-#include "conv_toomcook.h"
-#include "finish.h"
+#include "kernels/conv_direct.h"
+#include "kernels/conv_toomcook.h"
+#include "kernels/finish.h"
 
 namespace sk::SK_ISA {
 

@@ -5,10 +5,10 @@
 // filter transform leaves out the factors 1 / prod (a_j - a_l), which are in the constants of the output transform.
 #pragma once
 
-#include "../stack_kernels.h"
-#include "gemm.h"
-#include "rows.h"
-#include "transform.h"
+#include "kernels/stack_kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/rows.h"
+#include "kernels/transform.h"
 
 namespace sk::SK_ISA {
 

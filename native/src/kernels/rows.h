@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstring>
 
-#include "../kernels.h"
-#include "gemm.h"
-#include "math.h"
+#include "kernels/kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/math.h"
 
 namespace sk::SK_ISA {
 

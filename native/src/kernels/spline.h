@@ -7,8 +7,8 @@
 
 #include <math.h>
 
-#include "../duration_kernels.h"
-#include "rows.h"
+#include "kernels/duration_kernels.h"
+#include "kernels/rows.h"
 
 namespace sk::SK_ISA {
 

@@ -1,6 +1,6 @@
 // Dense layers, same-size convolutions and relative attention of one instruction set; see kernels.cpp.
-#include "panels.h"
-#include "window_attention.h"
+#include "kernels/panels.h"
+#include "kernels/window_attention.h"
 
 namespace sk::SK_ISA {
 

@@ -5,7 +5,7 @@
 // toom_cook.h; the last one is infinity.
 #pragma once
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 namespace sk::SK_ISA {
 

@@ -4,9 +4,9 @@
 //   · V, + (weights on the band) · relative values.    q is already divided by sqrt(D).
 #pragma once
 
-#include "../stack_kernels.h"
-#include "gemm.h"
-#include "rows.h"
+#include "kernels/stack_kernels.h"
+#include "kernels/gemm.h"
+#include "kernels/rows.h"
 
 namespace sk::SK_ISA {
 

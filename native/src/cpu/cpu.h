@@ -1,0 +1,17 @@
+// What this processor can do, with the operating system's support for the registers: asked once, in one place.
+#pragma once
+
+namespace sk {
+
+struct Cpu {
+    bool avx2 = false;       // with FMA
+    bool f16c = false;       // conversions of half precision
+    bool avxvnni = false;    // products of bytes in 256 bits
+    bool avx512 = false;     // F, VL, DQ, BW
+    bool avx512vnni = false; // products of bytes in 512 bits
+    bool dot = false;        // products of bytes on Arm
+};
+
+const Cpu& cpu();
+
+}  // namespace sk

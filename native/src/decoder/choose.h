@@ -1,0 +1,45 @@
+// Which scheme a convolution uses: a table from measurements (native/README.md), not a model.
+#pragma once
+
+#include "memory/storage.h"
+#include "kernels/toom_cook.h"
+
+namespace sk {
+
+// How a convolution's weights are kept; see Weights in kernels.h.
+enum class Form { products, filter, codes };
+
+struct Choice {
+    Outer outer;
+    Inner inner;
+    Form form = Form::products;
+};
+
+// From so many channels on the weights of a layer are kept as the filter itself, and transformed at use: two to four
+// times fewer bytes to keep and to stream, for a few operations per weight and tile.
+constexpr int filter_channels = 128;
+
+inline Form choose_form(Storage storage) { return storage == Storage::int16 ? Form::codes : Form::filter; }
+
+inline Choice choose(int inputs, int outputs, int taps, Storage storage) {
+    const int channels = inputs < outputs ? inputs : outputs;
+    const int groups = (taps + 3) / 4;
+    const Form form = channels >= filter_channels ? choose_form(storage) : Form::products;
+    if (taps == 1 || channels <= 8) return {Outer::direct, Inner::none, form};
+    if (taps <= 3) return {channels <= 16 ? Outer::direct : Outer::f63, Inner::none, form};
+    if (channels <= 16) return {Outer::f44, Inner::none};
+    if (groups == 2 && channels > 32) return {Outer::f44, Inner::f32, form};
+    if (groups == 3) return {Outer::f44, Inner::f43, form};
+    return {Outer::f44, Inner::none};
+}
+
+// The phases of a transposed convolution. With very many channels the weights are the larger stream, and transformed
+// ones are 1.75-2.5 times as many.
+inline Choice choose_upsampling(int inputs, int taps, Storage storage) {
+    if (inputs > 256) return {Outer::direct, Inner::none, choose_form(storage)};
+    if (inputs <= 16 || taps == 1 || taps > 4) return {Outer::direct, Inner::none};
+    if (taps == 2) return {Outer::f42, Inner::none};
+    return {taps == 3 ? Outer::f63 : Outer::f44, Inner::none};
+}
+
+}  // namespace sk

@@ -1,0 +1,59 @@
+// Named tensors as a caller hands them over, and the error for those that do not fit.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "sokuon_native.h"
+
+namespace sk {
+
+struct Error : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+class NamedTensors {
+  public:
+    // `owner` is the network that the error messages name: "decoder", "flow" …
+    NamedTensors(const sk_tensor* tensors, std::int64_t count, std::string owner) : owner_(std::move(owner)) {
+        for (std::int64_t i = 0; i < count; ++i) by_name_[tensors[i].name] = tensors[i];
+    }
+
+    bool has(const std::string& name) const { return by_name_.count(name) > 0; }
+
+    // The `size` values of a tensor; throws Error when it is missing or has another number of values.
+    const float* get(const std::string& name, std::int64_t size) const {
+        const sk_tensor& tensor = find(name);
+        if (tensor.size != size) throw misfit(name, std::to_string(size));
+        return tensor.data;
+    }
+
+    // How many rows of `width` values a tensor has; throws Error unless that is a whole number, at least 1.
+    int rows(const std::string& name, std::int64_t width) const {
+        constexpr std::int64_t most = std::int64_t{1} << 20;
+        const std::int64_t found = find(name).size;
+        if (width < 1 || found < width || found % width != 0 || found / width > most)
+            throw misfit(name, "a multiple of " + std::to_string(width));
+        return static_cast<int>(found / width);
+    }
+
+  private:
+    const sk_tensor& find(const std::string& name) const {
+        const auto found = by_name_.find(name);
+        if (found == by_name_.end()) throw Error("the " + owner_ + " tensor " + name + " is missing");
+        return found->second;
+    }
+
+    Error misfit(const std::string& name, const std::string& expected) const {
+        return Error("the " + owner_ + " tensor " + name + " has " + std::to_string(find(name).size) +
+                     " values, expected " + expected);
+    }
+
+    std::map<std::string, sk_tensor> by_name_;
+    std::string owner_;
+};
+
+}  // namespace sk

@@ -1,0 +1,56 @@
+// The flow in reverse, prior sample -> latent frames: couplings whose mean a transformer stack computes.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "transformer/stack.h"
+
+namespace sk {
+
+struct FlowShape {
+    int channels;  // of a latent frame; even
+    int filters;
+    int kernel;
+    int heads;
+    int speaker;
+};
+
+// One coupling: `target` half of the channels -= post(stack(pre(the other half))). The flips between couplings are in
+// the order of pre's rows and post's columns.
+struct Coupling {
+    Dense pre, post;
+    Stack stack;
+};
+
+// Memory of one run.
+struct FlowSpace {
+    StackSpace stack;
+    Buffer hidden, mean;
+    std::int64_t frames = 0;
+};
+
+class Flow {
+  public:
+    // Tensors flow.flows.0.pre.weight and so on, as the converter writes them; throws Error.
+    Flow(const NamedTensors& tensors, const FlowShape& shape, Storage storage, const Kernels& kernels);
+
+    // z_prior [frames][channels] -> z [frames][channels], which may be the same memory. Throws std::bad_alloc.
+    void run(const float* z_prior, std::int64_t frames, const float* speaker, int threads, float* z) const;
+    std::int64_t weight_bytes() const;
+
+  private:
+    void couple(Crew& crew, const Coupling& coupling, bool flipped, const float* speaker, std::int64_t frames, float* z,
+                FlowSpace& space) const;
+    std::unique_ptr<FlowSpace> borrow(std::int64_t frames) const;
+    void give_back(std::unique_ptr<FlowSpace> space) const;
+
+    FlowShape shape_;
+    const Kernels* kernels_;
+    std::vector<Coupling> couplings_;  // in the order of running
+    mutable std::mutex mutex_;
+    mutable std::unique_ptr<FlowSpace> idle_;
+};
+
+}  // namespace sk
