@@ -81,7 +81,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seconds", type=float, nargs="+", default=[1.7, 5.0, 30.0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--storage", choices=("float32", "int16"), default="float32", help="of the native weights")
+    parser.add_argument("--storage", choices=("fp32", "q16"), default="fp32", help="of the native weights")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--peak-seconds", type=float, help=argparse.SUPPRESS)

@@ -24,8 +24,9 @@ from shared import ROOT, read_texts, table
 
 sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).with_name("peers"))]
 
+from sokuon.native.library import Storage  # noqa: E402
 from sokuon.networks.bert import Bert  # noqa: E402
-from sokuon.networks.runtime import Runtime, Weights  # noqa: E402
+from sokuon.networks.runtime import Runtime  # noqa: E402
 from sokuon.networks.synthesizer import Encoded, Synthesizer, Utterance, durations  # noqa: E402
 from sokuon.networks.threads import thread_count  # noqa: E402
 from sokuon.noise import Noise  # noqa: E402
@@ -106,14 +107,14 @@ def _only(key: str, make: Callable[[], Any]) -> Any:
 
 def measure(voice: Path, reference: Read, others: dict[str, Read]) -> dict[str, Any]:
     """Name → figures, each the mean over sentences."""
-    stage = Stage(voice, "float32")
+    stage = Stage(voice, "fp32")
     expected = [(stage.hear(line, reference(line.text)), line) for line in lines()]
     found: dict[str, Any] = {"sentences": len(expected), "voice": stage.voice.manifest.name, "rows": {}}
     for name, read in others.items():
         print(name, file=sys.stderr)
         compared = [compare(stage.hear(line, read(line.text), heard), heard) for heard, line in expected]
         found["rows"][name] = means(compared)
-    codes = Stage(voice, "int16")
+    codes = Stage(voice, "q16")
     compared = [compare(codes.hear(line, heard.features, heard), heard) for heard, line in expected]
     found["rows"]["FP32 BERT; flow and decoder weights as 16-bit codes"] = means(compared)
     return found
@@ -140,7 +141,7 @@ class Heard:
 class Stage:
     """A voice on which the features of different BERTs are heard under equal conditions."""
 
-    def __init__(self, voice: Path, weights: Weights) -> None:
+    def __init__(self, voice: Path, weights: Storage) -> None:
         self.voice = Voice.open(voice)
         self._synthesizer = Synthesizer.open(self.voice, Runtime(thread_count(None), weights=weights))
 

@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
     engine.speak(text)
     levels = [memory_mb()[0] or 0.0]
     for number in range(FURTHER_VOICES):
-        name = sokuon.add_voice(engine, folder / "voice", name=f"voice {number + 2}")
+        name = engine.add_voice(folder / "voice", name=f"voice {number + 2}")
         engine.speak(text, voice=name)
         levels.append(memory_mb()[0] or 0.0)
     print(json.dumps([after - before for before, after in pairwise(levels)]))

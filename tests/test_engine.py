@@ -19,9 +19,11 @@ from tiny_voice import GOLDEN_TEXT, TinyVoice, make_tiny_voice
 import sokuon
 from sokuon import Audio, Engine, SynthesisOptions
 from sokuon.audio.sound import join
+from sokuon.engine import LoadedVoice
 from sokuon.errors import OptionError, SokuonError, TextError
 from sokuon.native import library as native
-from sokuon.networks.runtime import Backend, Weights
+from sokuon.native.library import Storage
+from sokuon.networks.runtime import Backend
 from sokuon.networks.synthesizer import growing_chunks
 from sokuon.options import _RANGES
 from sokuon.pauses import predicted_pause
@@ -33,6 +35,10 @@ OTHER_MACHINE = 1e-4  # the golden sound was made on one CPU; others have other 
 SHORT = "今日はいい天気ですね！"
 THREE = "こんにちは、世界。今日はいい天気ですね！え、本当？"
 BACKENDS: tuple[Backend, ...] = ("onnx", "auto")
+
+
+def first_of(engine: Engine) -> LoadedVoice:
+    return next(iter(engine._loaded.values()))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +60,8 @@ def peak_difference(a: Audio, b: Audio) -> float:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize(("weights", "tolerance"), [("float32", OTHER_MACHINE), ("int16", CODES)])
-def test_golden_sound(converted: Path, tiny: Path, backend: Backend, weights: Weights, tolerance: float) -> None:
+@pytest.mark.parametrize(("weights", "tolerance"), [("fp32", OTHER_MACHINE), ("q16", CODES)])
+def test_golden_sound(converted: Path, tiny: Path, backend: Backend, weights: Storage, tolerance: float) -> None:
     engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1, backend=backend, weights=weights)
     audio = engine.speak(GOLDEN_TEXT, seed=3, style="Happy", speaker="Speaker1")
     golden = np.load(tiny / "golden.npz")
@@ -79,8 +85,9 @@ def test_stream_has_the_sound_of_speak_in_several_pieces(slow: Engine) -> None:
 def test_first_piece_of_a_stream_leaves_before_the_second_sentence_is_read(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cast, seen = engine.first, []
-    monkeypatch.setattr(engine, "_cast", {"v": SimpleNamespace(**cast.__dict__ | {"bert": Reading(cast.bert, seen)})})
+    loaded, seen = first_of(engine), []
+    reading = SimpleNamespace(**loaded.__dict__ | {"bert": Reading(loaded.bert, seen)})
+    monkeypatch.setattr(engine, "_loaded", {"v": reading})
     stream = engine.stream(THREE)
     assert not seen
     next(stream)
@@ -232,7 +239,7 @@ def test_silence_a_sentence_ends_with_counts_as_pause(engine: Engine, monkeypatc
         loud[-quiet:] = 0.005  # 1 % of the peak
         yield loud
 
-    monkeypatch.setattr(engine.first.synthesizer, "decode", hushed)
+    monkeypatch.setattr(first_of(engine).synthesizer, "decode", hushed)
     audio = engine.speak(THREE, pause=0.3, speed=0.1)
     a, b, _ = audio.sentences
     assert b.start - a.end == pytest.approx(0.3 - quiet / 8000, abs=1 / 8000)
@@ -261,7 +268,7 @@ def test_predicted_pause_belongs_to_its_own_boundary(slow: Engine) -> None:
 
 def test_predicted_pause_is_the_duration_of_the_ending_mark_and_its_blanks(slow: Engine) -> None:
     """Read from a run of the encoder over both sentences, as spec runtime-behaviour section 3 counts frames."""
-    cast, options = slow.first, SynthesisOptions(sdp_ratio=0)
+    cast, options = first_of(slow), SynthesisOptions(sdp_ratio=0)
     lines = [slow._read(cast, sentence, options) for sentence in slow._sentences("はい！？いいえ。", options)]
     pair = [(line.phonemes, line.utterance) for line in lines]
     frames = predicted_pause(cast.synthesizer, pair[0], pair[1], options)
@@ -331,7 +338,7 @@ def test_a_voice_without_blanks_speaks(tmp_path: Path, converted: Path) -> None:
 def test_another_voice_beside_the_first(tmp_path: Path, converted: Path) -> None:
     engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1)
     make_tiny_voice(tmp_path / "other", seed=9, shape=TinyVoice(speakers=1))
-    assert sokuon.add_voice(engine, tmp_path / "other", name="Other", threads=1) == "Other"
+    assert engine.add_voice(tmp_path / "other", name="Other", threads=1) == "Other"
     assert list(engine.voices) == ["Tiny", "Other"]
     first, named, other = (engine.speak(SHORT, voice=name) for name in (None, "Tiny", "Other"))
     assert np.array_equal(first.samples, named.samples)
@@ -437,3 +444,18 @@ def test_damaged_weights_that_give_no_numbers_are_said(tmp_path: Path, converted
     engine = sokuon.load(tmp_path, bert=converted / "bert", threads=1)
     with pytest.raises(SokuonError, match="durations are no numbers; its weights are damaged"):
         engine.speak(SHORT)
+
+
+def test_voices_come_and_go(engine: sokuon.Engine, converted: Path) -> None:
+    mine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1)
+    assert mine.add_voice(converted / "voice", name="Twin") == "Twin"
+    assert (list(mine.voices), mine.voices["Twin"].styles) == (["Tiny", "Twin"], engine.voices["Tiny"].styles)
+    assert np.array_equal(mine.speak("はい。", voice="Twin").samples, engine.speak("はい。").samples)
+    with pytest.raises(OptionError, match="a voice 'Twin' is loaded already"):
+        mine.add_voice(converted / "voice", name="Twin")
+    mine.remove_voice("Tiny")
+    assert list(mine.voices) == ["Twin"]
+    with pytest.raises(OptionError, match="is the only voice"):
+        mine.remove_voice("Twin")
+    with pytest.raises(OptionError, match="no voice 'Tiny' is loaded"):
+        mine.remove_voice("Tiny")

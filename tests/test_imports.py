@@ -63,7 +63,7 @@ engine = sokuon.load(sys.argv[1], bert=sys.argv[2], threads=1)
 audio = engine.speak("こんにちは、世界。今日はいい天気ですね！え、本当？", style="Happy", seed=1)
 pieces = list(engine.stream("はい。いいえ。"))
 audio.save("out.flac")
-sokuon.add_voice(engine, sys.argv[1], name="again", threads=1)
+engine.add_voice(sys.argv[1], name="again", threads=1)
 print(len(audio.sentences), len(pieces) >= 3, audio.samples.any())
 """
 

@@ -71,7 +71,7 @@ def test_every_precision_that_is_accepted_can_be_written() -> None:
 def test_backend_weights_and_threads_are_checked(converted: Path) -> None:
     with pytest.raises(OptionError, match="backend is 'gpu'; it must be auto, native or onnx"):
         sokuon.load(converted / "voice", bert=converted / "bert", threads=1, backend="gpu")  # type: ignore[arg-type]
-    with pytest.raises(OptionError, match="weights is 'int4'; it must be int16 or float32"):
+    with pytest.raises(OptionError, match="weights is 'int4'; it must be q16 or fp32"):
         sokuon.load(converted / "voice", bert=converted / "bert", threads=1, weights="int4")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="threads is 0"):
         sokuon.load(converted / "voice", bert=converted / "bert", threads=0)
@@ -82,11 +82,11 @@ def test_added_voice_takes_its_own_name_and_may_have_its_own_bert(converted: Pat
     make_tiny_voice(tmp_path / "narrow", 2, TinyVoice(bert=24))
     make_tiny_bert(tmp_path / "bert", 1, TinyBert(hidden_size=24, heads=3))
     with pytest.raises(VoiceError, match="width 24, the one given has width 32"):
-        sokuon.add_voice(engine, tmp_path / "narrow", name="narrow", threads=1)
+        engine.add_voice(tmp_path / "narrow", name="narrow", threads=1)
     assert list(engine.voices) == ["Tiny"]
-    sokuon.add_voice(engine, tmp_path / "narrow", name="narrow", bert=tmp_path / "bert", threads=1)
+    engine.add_voice(tmp_path / "narrow", name="narrow", bert=tmp_path / "bert", threads=1)
     assert engine.speak("はい。", voice="narrow").samples.tobytes() != engine.speak("はい。").samples.tobytes()
-    assert engine.first.voice.manifest.name == "Tiny"
+    assert next(iter(engine.voices)) == "Tiny"
 
 
 def test_dictionary_changes_what_is_said(converted: Path, tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import inspect
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 import sokuon
 from sokuon import errors
+from sokuon.options import OptionChanges
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -33,11 +35,12 @@ def parameters(function: object) -> list[str]:
 
 def test_names() -> None:
     assert sorted(sokuon.__all__) == [
-        "Audio", "Engine", "PhonemeTiming", "SentenceTiming", "SokuonError", "SynthesisOptions", "UserDictionary",
-        "add_voice", "load",
+        "Audio", "DictionaryWord", "Engine", "FrontEnd", "PhonemeTiming", "SentenceTiming", "SokuonError",
+        "SynthesisOptions", "UserDictionary", "VoiceInfo", "load",
     ]  # fmt: skip
     assert re.fullmatch(r"\d+\.\d+\.\d+", sokuon.__version__)
     assert all(getattr(sokuon, name) is not None for name in sokuon.__all__)
+    assert {*sokuon.__all__, "__version__"} <= {*dir(sokuon)}  # also those that are imported when they are first used
 
 
 def test_options_and_their_defaults() -> None:
@@ -47,22 +50,41 @@ def test_options_and_their_defaults() -> None:
 
 def test_calls() -> None:
     assert parameters(sokuon.load) == ["voice", "bert", "threads", "precision", "backend", "weights", "dictionary"]
-    assert parameters(sokuon.add_voice) == ["engine", "voice", "name", "bert", "threads"]
+    assert parameters(sokuon.Engine.add_voice) == ["self", "voice", "name", "bert", "threads"]
+    assert parameters(sokuon.Engine.remove_voice) == ["self", "name"]
     for method in (sokuon.Engine.speak, sokuon.Engine.stream):
         assert parameters(method) == ["self", "text", "options", "changes"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "names"),
-    [
-        (sokuon.Audio, {"samples", "sample_rate", "timings", "sentences", "duration", "save", "to_bytes"}),
-        (sokuon.PhonemeTiming, {"phoneme", "start", "duration", "end"}),
-        (sokuon.SentenceTiming, {"text", "start", "end"}),
-        (sokuon.Engine, {"speak", "stream", "profile", "voices"}),
-    ],
-)
-def test_members(kind: type, names: set[str]) -> None:
-    assert names <= {*dir(kind), *getattr(kind, "__annotations__", ())}
+MEMBERS = {
+    "Audio": {
+        "samples", "sample_rate", "timings", "sentences", "duration", "save", "to_bytes", "normalized", "shifted",
+    },
+    "PhonemeTiming": {"phoneme", "start", "end", "duration"},
+    "SentenceTiming": {"text", "start", "end", "duration"},
+    "VoiceInfo": {"name", "speakers", "styles", "sample_rate", "licence", "of"},
+    "Engine": {"speak", "stream", "profile", "voices", "add_voice", "remove_voice"},
+    "FrontEnd": {"sentences", "phonemize"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_members(name: str) -> None:
+    kind = getattr(sokuon, name)
+    public = {member for member in {*vars(kind), *getattr(kind, "__annotations__", ())} if not member.startswith("_")}
+    assert public == MEMBERS[name]
+
+
+def test_options_are_values_and_their_keywords_are_typed() -> None:
+    given = sokuon.SynthesisOptions(phonemes=["_", "a", "_"], tones=[0, 1, 0])
+    assert hash(given) == hash(sokuon.SynthesisOptions(phonemes=("_", "a", "_"), tones=(0, 1, 0)))
+    assert set(OptionChanges.__annotations__) == {*OPTIONS}
+    assert get_type_hints(OptionChanges) == get_type_hints(sokuon.SynthesisOptions)
+
+
+def test_stream_refuses_what_needs_the_whole_sound(engine: sokuon.Engine) -> None:
+    with pytest.raises(sokuon.SokuonError, match="normalize needs the whole sound"):
+        engine.stream("はい。", normalize=True)
 
 
 def test_everything_public_is_documented() -> None:

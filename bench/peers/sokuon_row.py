@@ -1,4 +1,4 @@
-"""Row (e): Sokuon; the variant is PRECISION-BACKEND-WEIGHTS, as q8-native-int16."""
+"""Row (e): Sokuon; the variant is PRECISION-BACKEND-WEIGHTS, as q8-native-q16."""
 
 from __future__ import annotations
 

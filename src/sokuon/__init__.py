@@ -16,21 +16,25 @@ from sokuon.errors import SokuonError
 if TYPE_CHECKING:
     from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming
     from sokuon.engine import Engine
-    from sokuon.loading import add_voice, load
+    from sokuon.loading import load
     from sokuon.options import SynthesisOptions
-    from sokuon.text.dictionary import UserDictionary
+    from sokuon.text.dictionary import DictionaryWord, UserDictionary
+    from sokuon.text.frontend import FrontEnd
+    from sokuon.voices.voice import VoiceInfo
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Audio",
+    "DictionaryWord",
     "Engine",
+    "FrontEnd",
     "PhonemeTiming",
     "SentenceTiming",
     "SokuonError",
     "SynthesisOptions",
     "UserDictionary",
-    "add_voice",
+    "VoiceInfo",
     "load",
 ]
 
@@ -38,12 +42,18 @@ __getattr__ = exports(  # the command line's help, errors and dictionary need no
     __name__,
     {
         "Audio": "audio.sound",
+        "DictionaryWord": "text.dictionary",
         "Engine": "engine",
+        "FrontEnd": "text.frontend",
         "PhonemeTiming": "audio.sound",
         "SentenceTiming": "audio.sound",
         "SynthesisOptions": "options",
         "UserDictionary": "text.dictionary",
-        "add_voice": "loading",
+        "VoiceInfo": "voices.voice",
         "load": "loading",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

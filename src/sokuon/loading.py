@@ -6,12 +6,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from sokuon.engine import Cast, Engine
+from sokuon.engine import Engine, LoadedVoice
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
 from sokuon.formats.bert import MANIFEST as BERT_MANIFEST
 from sokuon.formats.voice import MANIFEST
+from sokuon.native.library import Storage
 from sokuon.networks.bert import Bert
-from sokuon.networks.runtime import Backend, Runtime, Weights
+from sokuon.networks.runtime import Backend, Runtime
 from sokuon.networks.synthesizer import Synthesizer
 from sokuon.networks.threads import thread_count
 from sokuon.storage.cache import cached
@@ -31,46 +32,47 @@ def load(
     threads: int | None = None,
     precision: str = "q8",
     backend: Backend = "auto",
-    weights: Weights = "int16",
+    weights: Storage = "q16",
     dictionary: UserDictionary | None = None,
 ) -> Engine:
-    """An engine for one voice; more can be added with `add_voice`.
+    """An engine for one voice; more can be added with `Engine.add_voice`.
 
     `voice` is a voice folder, converted or as its author published it (converted once into a cache); None is the
     built-in voice. `bert` is the folder of the BERT it was trained on, converted or in Hugging Face layout; by default
     the folder `bert` inside the voice folder, else `$SOKUON_BERT`. `threads` work on one request; None uses what
     affinity and cgroup allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `backend` (auto,
-    native, onnx) and `weights` (int16, float32) are explained at `sokuon.networks.runtime.Runtime`.
+    native, onnx) and `weights` (q16, fp32) are explained at `sokuon.networks.runtime.Runtime`.
     Raises VoiceNotFoundError, VoiceError, OptionError.
     """
-    runtime = Runtime(thread_count(threads), backend, weights)
+    opener = _Opener(Runtime(thread_count(threads), backend, weights), precision)
     folder, bert_folder = _folders(voice, bert)
-    cast = open_cast(folder, open_bert(bert_folder, runtime, precision), runtime)
-    return Engine(cast, cast.voice.manifest.name, FrontEnd(dictionary))
+    return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary), opener)
 
 
-def add_voice(
-    engine: Engine,
-    voice: str | Path,
-    *,
-    name: str | None = None,
-    bert: str | Path | None = None,
-    threads: int | None = None,
-) -> str:
-    """Load another voice into `engine` and return its name; it shares the first voice's BERT unless `bert` is given.
+class _Opener:
+    """Opens voices as `load` was told; those that name the same BERT share it."""
 
-    Backend and weights are those of the first voice, and so are threads where they are left out.
-    """
-    first = engine.first
-    runtime = first.runtime if threads is None else replace(first.runtime, threads=thread_count(threads))
-    shared = open_bert(Path(bert).expanduser(), runtime, "q8") if bert is not None else first.bert
-    cast = open_cast(Path(voice).expanduser(), shared, runtime)
-    name = name or cast.voice.manifest.name
-    engine.add(name, cast)
-    return name
+    def __init__(self, runtime: Runtime, precision: str) -> None:
+        self.runtime, self._precision = runtime, precision
+        self._berts: dict[Path, Bert] = {}
+
+    def bert(self, folder: Path) -> Bert:
+        """The BERT of a folder, opened once."""
+        converted = converted_bert(folder, self._precision).resolve()
+        if converted not in self._berts:
+            self._berts[converted] = Bert.open(converted, self.runtime.threads, self.runtime.backend)
+        return self._berts[converted]
+
+    def __call__(
+        self, voice: str | Path, bert: str | Path | None, threads: int | None, first: LoadedVoice
+    ) -> LoadedVoice:
+        """See VoiceOpener."""
+        runtime = self.runtime if threads is None else replace(self.runtime, threads=thread_count(threads))
+        shared = first.bert if bert is None else self.bert(Path(bert).expanduser())
+        return open_voice(Path(voice).expanduser(), shared, runtime)
 
 
-def open_cast(folder: Path, bert: Bert, runtime: Runtime) -> Cast:
+def open_voice(folder: Path, bert: Bert, runtime: Runtime) -> LoadedVoice:
     """A voice with the BERT that reads for it. Raises VoiceError if their widths differ."""
     voice = Voice.open(converted_voice(folder))
     wanted = voice.manifest.bert_width
@@ -79,12 +81,7 @@ def open_cast(folder: Path, bert: Bert, runtime: Runtime) -> Cast:
             f"voice {voice.manifest.name} was trained on a BERT of width {wanted}, the one given has width "
             f"{bert.hidden_size}; give the BERT the voice was trained on."
         )
-    return Cast(voice, Synthesizer.open(voice, runtime), bert, runtime)
-
-
-def open_bert(folder: Path, runtime: Runtime, precision: str) -> Bert:
-    """A BERT from a converted folder or from one in Hugging Face layout."""
-    return Bert.open(converted_bert(folder, precision), runtime.threads, runtime.backend)
+    return LoadedVoice(voice, Synthesizer.open(voice, runtime), bert, runtime)
 
 
 def converted_voice(folder: Path) -> Path:

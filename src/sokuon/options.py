@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from sokuon.errors import OptionError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _RANGES = {
     "style_weight": (-20.0, 20.0),
@@ -24,14 +27,19 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """Everything that changes how a text sounds. Raises OptionError for a value out of its range."""
+    """Everything that changes how a text sounds: who speaks, how, and what instead of the text's own reading.
 
+    Hashable. Raises OptionError for a value out of its range.
+    """
+
+    # who
     voice: str | None = None
     """Name of a loaded voice; None is the first."""
     speaker: str | int | None = None
     """Speaker of the voice, by name or number; None is the first."""
     style: str | None = None
     """Style of the voice by name; None is its neutral style."""
+    # how
     style_weight: float = 1.0
     """0 is neutral, 1 the style as recorded, more exaggerates it (-20…20)."""
     speed: float = 1.0
@@ -50,14 +58,20 @@ class SynthesisOptions:
     """Seconds of silence between sentences (0…60); None predicts each from the voice."""
     seed: int | None = 0
     """The same seed gives the same samples; None draws a new one for each call."""
+    normalize: bool = False
+    """Scale the loudest sample to full scale (`speak` only)."""
+    # what
     phonemes: Sequence[str] | None = None
     """Phonemes to speak instead of the text's own, outer "_" included; with `tones`, and one sentence of text."""
     tones: Sequence[int] | None = None
     """A level, 0 or 1, for each phoneme; the text must be one sentence."""
-    normalize: bool = False
-    """Scale the loudest sample to full scale (`speak` only)."""
 
     def __post_init__(self) -> None:
+        for name in ("voice", "style"):
+            if not isinstance(getattr(self, name), str | None):
+                raise OptionError(f"{name} is {getattr(self, name)!r}; it must be a name.")
+        for name in ("phonemes", "tones"):
+            object.__setattr__(self, name, _items(name, getattr(self, name)))
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is None and name == "pause":
@@ -78,13 +92,43 @@ class SynthesisOptions:
         """True where WORLD has work to do."""
         return self.pitch != 1.0 or self.intonation != 1.0
 
-    def changed(self, **changes: Any) -> SynthesisOptions:
+    def changed(self, **changes: Unpack[OptionChanges]) -> SynthesisOptions:
         """A copy with some fields changed; unknown names raise OptionError."""
         unknown = sorted(set(changes) - set(self.__dataclass_fields__))
         if unknown:
             known = ", ".join(self.__dataclass_fields__)
             raise OptionError(f"there is no option {unknown[0]!r}; the options are {known}.")
         return replace(self, **changes)
+
+
+class OptionChanges(TypedDict, total=False):
+    """The fields of SynthesisOptions as keywords, so that editors complete them and checkers check them."""
+
+    voice: str | None
+    speaker: str | int | None
+    style: str | None
+    style_weight: float
+    speed: float
+    sdp_ratio: float
+    noise: float
+    noise_w: float
+    pitch: float
+    intonation: float
+    pause: float | None
+    seed: int | None
+    normalize: bool
+    phonemes: Sequence[str] | None
+    tones: Sequence[int] | None
+
+
+def _items(name: str, value: object) -> tuple[object, ...] | None:
+    """A sequence as a tuple, so that options are values."""
+    if value is None:
+        return None
+    try:
+        return tuple(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise OptionError(f"{name} is {value!r}; it must be a list.") from None
 
 
 def _is_whole(value: object) -> bool:

@@ -161,7 +161,7 @@ def test_normalized_scales_to_full_scale_and_leaves_silence() -> None:
 def test_join_moves_timings_by_what_came_before() -> None:
     first = Audio(np.zeros(240, np.float32), RATE, (PhonemeTiming("a", 0.0, 0.01),), (SentenceTiming("A", 0.0, 0.01),))
     second = Audio(
-        np.ones(480, np.float32), RATE, (PhonemeTiming("b", 0.005, 0.01),), (SentenceTiming("B", 0.0, 0.02),)
+        np.ones(480, np.float32), RATE, (PhonemeTiming("b", 0.005, 0.015),), (SentenceTiming("B", 0.0, 0.02),)
     )
     joined = join(iter([first, second]), RATE)
     assert len(joined.samples) == 720

@@ -22,11 +22,11 @@ from sokuon.measure.machine import describe_machine, memory_mb
 from sokuon.measure.measure import measure, plan
 from sokuon.measure.page import png, spectrogram
 
-BASE = Setup("", Path("voice"), None, "q8", "auto", "int16", 1)
+BASE = Setup("", Path("voice"), None, "q8", "auto", "q16", 1)
 
 
 def test_measures_every_text_and_stage(converted: Path) -> None:
-    result = measure(Setup("tiny", converted / "voice", converted / "bert", "fp32", "onnx", "int16", 1), repeats=1)
+    result = measure(Setup("tiny", converted / "voice", converted / "bert", "fp32", "onnx", "q16", 1), repeats=1)
     assert [timing.text for timing in result.timings] == list(TEXTS)
     for timing in result.timings:
         assert timing.audio_s > 0
@@ -73,7 +73,7 @@ def test_setups_cross_berts_and_precisions_and_add_thread_counts() -> None:
         "fp32, 2 threads",
         "q8, 2 threads",
     ]
-    assert plan(Setup("", None, None, "q8", "auto", "int16", 1), [], ["q8"], [1])[0].label == "built-in, 1 thread"
+    assert plan(Setup("", None, None, "q8", "auto", "q16", 1), [], ["q8"], [1])[0].label == "built-in, 1 thread"
 
 
 def test_no_threads_is_refused() -> None:

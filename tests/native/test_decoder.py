@@ -29,7 +29,7 @@ EXACT_DB = 105.0
 # 16-bit codes err evenly by up to half a step of max|w| / 32767: 91 dB below normally distributed weights, the largest
 # of which is 2.6 to 3 deviations in 100 to 300. Layers in a row add their errors.
 CODES_DB = 85.0
-STORAGES: dict[Storage, float] = {"float32": EXACT_DB, "int16": CODES_DB}
+STORAGES: dict[Storage, float] = {"fp32": EXACT_DB, "q16": CODES_DB}
 
 BASE = DecoderConfig(
     latent_channels=12,
@@ -131,8 +131,8 @@ def test_codes_take_half_the_memory() -> None:
     tensors = truth_of("filters")[0]
     floats = sum(tensor.nbytes for tensor in tensors.values())
     kept = {storage: NativeDecoder(config, tensors, storage).weight_bytes for storage in STORAGES}
-    assert kept["float32"] < 2 * floats  # kernel 13 is kept transformed
-    assert kept["int16"] < kept["float32"] - floats / 3
+    assert kept["fp32"] < 2 * floats  # kernel 13 is kept transformed
+    assert kept["q16"] < kept["fp32"] - floats / 3
 
 
 def test_constant_and_empty_filters_survive_codes() -> None:
@@ -142,7 +142,7 @@ def test_constant_and_empty_filters_survive_codes() -> None:
     tensors["resblocks.0.convs1.0.weight"] = np.zeros_like(tensors["resblocks.0.convs1.0.weight"])
     tensors["resblocks.2.convs2.1.weight"] = np.full_like(tensors["resblocks.2.convs2.1.weight"], 1e-3)
     z, g = inputs(config, 5)
-    samples = NativeDecoder(config, tensors, "int16").decode(z, g, threads=1)
+    samples = NativeDecoder(config, tensors, "q16").decode(z, g, threads=1)
     assert reference.snr(samples, reference.decode(config, tensors, z, g)) > CODES_DB
 
 

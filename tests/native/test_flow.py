@@ -89,14 +89,14 @@ def truth(sizes: Sizes, z: F32, speaker: F32) -> npt.NDArray[np.float64]:
 
 
 @pytest.mark.usefixtures("isa")
-@pytest.mark.parametrize("storage", ["float32", "int16"])
+@pytest.mark.parametrize("storage", ["fp32", "q16"])
 @pytest.mark.parametrize("name", SIZES)
 def test_equals_float64(folders: dict[str, Path], name: str, storage: Storage) -> None:
     sizes = SIZES[name]
     z, speaker = inputs(sizes, 53)
     result = NativeFlow(TensorFile(folders[name] / "flow.weights"), storage).run(z, speaker, threads=1)
     assert result.dtype == np.float32
-    bound = EXACT_DB if storage == "float32" else CODED_DB
+    bound = EXACT_DB if storage == "fp32" else CODED_DB
     assert reference.snr(result, truth(sizes, z, speaker)) > bound
 
 
@@ -122,14 +122,14 @@ def test_equals_the_graph(folders: dict[str, Path], name: str) -> None:
         assert reference.snr(opened.run(z, speaker, threads=2), expected.astype(np.float64)) > EXACT_DB
 
 
-@pytest.mark.parametrize("storage", ["float32", "int16"])
+@pytest.mark.parametrize("storage", ["fp32", "q16"])
 def test_the_tiny_voice(converted: Path, storage: Storage) -> None:
     """The flow of a whole converted voice folder."""
     session = Session(converted / "voice" / "flow.onnx", FLOW, threads=1)
     opened = NativeFlow(TensorFile(converted / "voice" / "flow.weights"), storage)
     z, speaker = inputs(Sizes(channels=opened.shape.channels, speaker=6), 40)
     (expected,) = session.run(z_prior=z, speaker=speaker)
-    bound = EXACT_DB if storage == "float32" else CODED_DB
+    bound = EXACT_DB if storage == "fp32" else CODED_DB
     assert reference.snr(opened.run(z, speaker, threads=1), expected.astype(np.float64)) > bound
 
 
@@ -138,7 +138,7 @@ def test_no_frames(folders: dict[str, Path]) -> None:
     assert NativeFlow(TensorFile(folders["standard"] / "flow.weights")).run(z, speaker, threads=2).shape == (0, 24)
 
 
-@pytest.mark.parametrize("storage", ["float32", "int16"])
+@pytest.mark.parametrize("storage", ["fp32", "q16"])
 def test_same_bits_whatever_ran_before_and_however_many_threads(folders: dict[str, Path], storage: Storage) -> None:
     opened = NativeFlow(TensorFile(folders["wide"] / "flow.weights"), storage)
     jobs = [inputs(SIZES["wide"], frames, seed=frames) for frames in (300, 20, 1200, 5, 64)]
@@ -149,7 +149,7 @@ def test_same_bits_whatever_ran_before_and_however_many_threads(folders: dict[st
 
 
 def test_concurrent_use(folders: dict[str, Path]) -> None:
-    opened = NativeFlow(TensorFile(folders["standard"] / "flow.weights"), "int16")
+    opened = NativeFlow(TensorFile(folders["standard"] / "flow.weights"), "q16")
     jobs = [inputs(SIZES["standard"], 100 + 30 * i, seed=i) for i in range(6)]
     expected = [opened.run(z, g, threads=2) for z, g in jobs]
     results: list[F32 | None] = [None] * len(jobs)
@@ -190,11 +190,11 @@ def test_the_source_is_not_needed_after_construction(folders: dict[str, Path]) -
 
 def test_codes_take_half_the_memory(folders: dict[str, Path]) -> None:
     tensors = TensorFile(folders["wide"] / "flow.weights")
-    whole, coded = NativeFlow(tensors).weight_bytes, NativeFlow(tensors, "int16").weight_bytes
+    whole, coded = NativeFlow(tensors).weight_bytes, NativeFlow(tensors, "q16").weight_bytes
     assert 0.5 < coded / whole < 0.56  # scales, norms and relative embeddings stay floats
 
 
-@pytest.mark.parametrize("storage", ["float32", "int16"])
+@pytest.mark.parametrize("storage", ["fp32", "q16"])
 def test_damaged_weights_are_noticed(folders: dict[str, Path], storage: Storage) -> None:
     """A weight that is no number must reach the result, where the engine looks for it."""
     tensors = dict(TensorFile(folders["standard"] / "flow.weights"))

@@ -61,7 +61,7 @@ def test_weights_reach_the_flow(converted: Path) -> None:
     rng, folder = np.random.default_rng(0), converted / "voice"
     z = rng.standard_normal((50, TinyVoice().channels)).astype(np.float32)
     speaker = rng.standard_normal(TinyVoice().speaker).astype(np.float32)
-    codes, full = (open_flow(folder, Runtime(1, weights=weights)).run(z, speaker) for weights in ("int16", "float32"))
+    codes, full = (open_flow(folder, Runtime(1, weights=weights)).run(z, speaker) for weights in ("q16", "fp32"))
     assert 0 < np.abs(codes - full).max() < 1e-3  # 16-bit codes: near, and not the same
 
 

@@ -67,7 +67,7 @@ def test_networks_equal_the_reference(
     folder = spoken(case)
     convert_voice(folder / "voice", tmp_path / "converted")
     voice = Voice.open(tmp_path / "converted")
-    synthesizer = Synthesizer.open(voice, Runtime(1, backend, "float32"))
+    synthesizer = Synthesizer.open(voice, Runtime(1, backend, "fp32"))
     for run in runs(case, folder):
         encoded = encode(synthesizer, voice, run)
         close(encoded.mean, run["mean"])

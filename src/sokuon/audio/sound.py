@@ -16,16 +16,16 @@ from sokuon.storage.tensors import F32
 
 @dataclass(frozen=True)
 class PhonemeTiming:
-    """One phone slot: `start` and `duration` in seconds; a blank between phonemes is "_"."""
+    """One phone slot: `start` and `end` in seconds; a blank between phonemes is "_"."""
 
     phoneme: str
     start: float
-    duration: float
+    end: float
 
     @property
-    def end(self) -> float:
+    def duration(self) -> float:
         """Seconds."""
-        return self.start + self.duration
+        return self.end - self.start
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class SentenceTiming:
     text: str
     start: float
     end: float
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.end - self.start
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of equality
@@ -70,7 +75,7 @@ class Audio:
 
     def shifted(self, seconds: float) -> Audio:
         """The same sound, its timings moved."""
-        timings = tuple(replace(t, start=t.start + seconds) for t in self.timings)
+        timings = tuple(replace(t, start=t.start + seconds, end=t.end + seconds) for t in self.timings)
         sentences = tuple(replace(s, start=s.start + seconds, end=s.end + seconds) for s in self.sentences)
         return replace(self, timings=timings, sentences=sentences)
 

@@ -18,7 +18,7 @@ def bench(
     ] = None,
     threads: Annotated[list[int] | None, typer.Option(help="Thread counts; else 1 and all there are.")] = None,
     backend: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
-    weights: Annotated[str, typer.Option(help="Flow and decoder in memory: int16 or float32.")] = "int16",
+    weights: Annotated[str, typer.Option(help="Flow and decoder in memory: q16 or fp32.")] = "q16",
     repeats: Annotated[int, typer.Option(min=1, help="How often each text is spoken; the median counts.")] = 3,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots, spectrograms and players here.")] = None,

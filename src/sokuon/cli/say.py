@@ -44,7 +44,7 @@ def say(
     threads: ThreadsOption = None,
     precision: Annotated[str, typer.Option(help="BERT weights when converting: fp32, q8 or q4.")] = "q8",
     backend: Annotated[str, typer.Option(help="auto, native or onnx.")] = "auto",
-    weights: Annotated[str, typer.Option(help="Flow and decoder in memory: int16 or float32.")] = "int16",
+    weights: Annotated[str, typer.Option(help="Flow and decoder in memory: q16 or fp32.")] = "q16",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Speak a text into a sound file."""

@@ -70,7 +70,7 @@ class NativeDecoder(Handle):
     _kind = "decoder"
     _signatures = _SIGNATURES
 
-    def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32], storage: Storage = "float32") -> None:
+    def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32], storage: Storage = "fp32") -> None:
         super().__init__()
         self.config = config
         table, _alive = tensor_table(tensors)

@@ -74,7 +74,7 @@ class NativeFlow(Handle):
     _kind = "flow"
     _signatures = _SIGNATURES
 
-    def __init__(self, tensors: Mapping[str, F32], storage: Storage = "float32") -> None:
+    def __init__(self, tensors: Mapping[str, F32], storage: Storage = "fp32") -> None:
         super().__init__()
         self.shape = s = flow_shape(tensors)
         table, _alive = tensor_table(tensors)

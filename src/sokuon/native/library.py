@@ -20,13 +20,13 @@ import numpy.typing as npt
 from sokuon.errors import SokuonError
 from sokuon.storage.tensors import F32
 
-Storage = Literal["float32", "int16"]
+Storage = Literal["fp32", "q16"]  # of weights in memory: as they are, or 16-bit codes with a scale
 
 Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
 
 ABI_VERSION = 2
 
-STORAGE = {"float32": 0, "int16": 1}  # SK_STORAGE_…
+STORAGE = {"fp32": 0, "q16": 1}  # SK_STORAGE_…
 
 ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
 

@@ -7,25 +7,25 @@ from typing import Literal, get_args
 
 from sokuon.errors import OptionError
 from sokuon.native import library as native
+from sokuon.native.library import Storage
 
 Backend = Literal["auto", "native", "onnx"]
-Weights = Literal["int16", "float32"]
 
 
 @dataclass(frozen=True)
 class Runtime:
     """`backend` is auto (native where it runs, else ONNX Runtime), native or onnx.
 
-    `weights` is how the native flow and decoder keep theirs: int16 codes with a scale per output, about 90 dB below the
-    sound, or float32, exact to rounding and twice as large. Raises OptionError for other names.
+    `weights` is how the native flow and decoder keep theirs: q16, 16-bit codes with a scale per output, about 90 dB
+    below the sound, or fp32, exact to rounding and twice as large. Raises OptionError for other names.
     """
 
     threads: int
     backend: Backend = "auto"
-    weights: Weights = "int16"
+    weights: Storage = "q16"
 
     def __post_init__(self) -> None:
-        for field, names in (("backend", get_args(Backend)), ("weights", get_args(Weights))):
+        for field, names in (("backend", get_args(Backend)), ("weights", ("q16", "fp32"))):
             if getattr(self, field) not in names:
                 raise OptionError(f"{field} is {getattr(self, field)!r}; it must be {_listed(names)}.")
 

@@ -18,6 +18,22 @@ from sokuon.storage.tensors import F32
 
 
 @dataclass(frozen=True)
+class VoiceInfo:
+    """What a voice offers: names of speakers and styles in order, `sample_rate` in Hz, first line of its licence."""
+
+    name: str
+    speakers: tuple[str, ...]
+    styles: tuple[str, ...]
+    sample_rate: int
+    licence: str | None
+
+    @classmethod
+    def of(cls, name: str, m: Manifest) -> VoiceInfo:
+        """From the manifest of a voice that goes by `name`."""
+        return cls(name, tuple(m.speakers), tuple(m.styles), m.decoder.sample_rate, m.licence)
+
+
+@dataclass(frozen=True)
 class Voice:
     """A voice folder, opened. `style_vectors` [styles, 256], `speaker_table` [speakers, G]."""
 
