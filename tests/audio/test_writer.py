@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 
 from sokuon import Audio, SentenceTiming
+from sokuon.audio.formats import pcm16
 from sokuon.audio.subtitles import subtitles
-from sokuon.audio.writer import pcm16, wav_header, write_file, write_pipe
+from sokuon.audio.writer import wav_header, write_file, write_pipe
 from sokuon.errors import AudioError
 
 RATE = 8000
@@ -77,7 +79,7 @@ def test_pipe_gets_a_wav_piece_by_piece() -> None:
     assert pipe.writes == [44 + 1600, 1600, 1600]
     data = pipe.getvalue()
     samples = np.frombuffer(data[44:], "<i2")
-    np.testing.assert_allclose(samples[::800] / 32767, [0.25, 0, -0.5], atol=1e-4)
+    assert samples[::800].tolist() == [8192, 0, -16384]
     assert data[:44] == wav_header(RATE)
 
 
@@ -85,6 +87,27 @@ def test_pipe_gets_raw_samples_as_pcm() -> None:
     pipe = io.BytesIO()
     write_pipe(pieces(), RATE, pipe, "pcm")
     assert pipe.getvalue() == b"".join(pcm16(piece.samples) for piece in pieces())
+
+
+@pytest.mark.parametrize("format", ["wav", "pcm", "flac"])
+def test_file_and_pipe_hold_the_same_samples(tmp_path: Path, format: str) -> None:
+    """In pieces, at once, to a file or down a pipe: one rounding."""
+    noise = np.random.default_rng(7).uniform(-1.1, 1.1, 5000).astype(np.float32)
+    parts = [Audio(part, RATE) for part in np.split(noise, [1, 2000])]
+    write_file(parts, RATE, tmp_path / "out", format)
+    pipe = io.BytesIO()
+    write_pipe(parts, RATE, pipe, format)
+    whole = Audio(noise, RATE).to_bytes(format)
+    stored = [_samples(data, format) for data in ((tmp_path / "out").read_bytes(), pipe.getvalue(), whole)]
+    for samples in stored:
+        np.testing.assert_array_equal(samples, np.frombuffer(pcm16(noise), "<i2"))
+
+
+def _samples(data: bytes, format: str) -> npt.NDArray[np.int16]:
+    if format == "flac":
+        samples: npt.NDArray[np.int16] = soundfile.read(io.BytesIO(data), dtype="int16")[0]
+        return samples
+    return np.frombuffer(data[44 if format == "wav" else 0 :], "<i2")
 
 
 @pytest.mark.parametrize("format", ["flac", "ogg", "mp3"])

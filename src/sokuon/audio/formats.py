@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 from sokuon.errors import AudioError
 from sokuon.storage.tensors import F32
 
@@ -25,6 +28,19 @@ _RESTRICTED_RATES = {
 _WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
 
 
+_FULL_SCALE = 32767.0
+
+
+def pcm16(samples: F32) -> bytes:
+    """float32 [N] in [-1, 1] → little-endian int16, rounded to the nearest."""
+    return _rounded(samples).astype("<i2").tobytes()
+
+
+def _rounded(samples: F32) -> npt.NDArray[np.int16]:
+    """The one rounding of files and pipes: libsndfile's own truncates, half a step of offset and twice the noise."""
+    return (np.clip(samples, -1.0, 1.0) * np.float32(_FULL_SCALE)).round().astype(np.int16)
+
+
 class SoundWriter:
     """An encoder on an open binary file; use as a context manager."""
 
@@ -32,6 +48,7 @@ class SoundWriter:
         import soundfile  # 20 ms to import, and only some users write files
 
         kind, subtype = _format(format, sample_rate)
+        self._rounds = subtype == "PCM_16"
         endian = "LITTLE" if kind == "RAW" else None
         self._sound = soundfile.SoundFile(file, "w", sample_rate, 1, subtype, endian, kind)
 
@@ -44,7 +61,8 @@ class SoundWriter:
     def write(self, samples: F32) -> None:
         """Append samples [N]."""
         for begin in range(0, len(samples), _WRITE_SAMPLES):
-            self._sound.write(samples[begin : begin + _WRITE_SAMPLES])
+            block = samples[begin : begin + _WRITE_SAMPLES]
+            self._sound.write(_rounded(block) if self._rounds else block)
 
 
 def open_sound(file: BinaryIO, sample_rate: int, format: str) -> SoundWriter:

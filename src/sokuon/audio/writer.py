@@ -11,10 +11,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from sokuon.audio.formats import open_sound
+from sokuon.audio.formats import open_sound, pcm16
 from sokuon.audio.sound import Audio, SentenceTiming
 from sokuon.storage.files import whole_file
-from sokuon.storage.tensors import F32
 
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not known yet
 _BYTES_PER_SAMPLE = 2
@@ -42,12 +41,6 @@ def write_pipe(pieces: Iterable[Audio], sample_rate: int, pipe: BinaryIO | FileI
             pipe.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())  # keeps Python's own flush at exit quiet
-
-
-def pcm16(samples: F32) -> bytes:
-    """float32 [N] in [-1, 1] → little-endian int16."""
-    data: bytes = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
-    return data
 
 
 def wav_header(sample_rate: int) -> bytes:
