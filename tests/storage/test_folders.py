@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,19 @@ def test_the_folder_one_stands_in_can_be_written(tmp_path: Path, monkeypatch: py
 def test_others_may_read_the_folder(tmp_path: Path) -> None:
     write(tmp_path / "a")
     assert (tmp_path / "a").stat().st_mode & 0o555 == 0o555
+
+
+def test_a_failed_second_rename_brings_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a", "old")
+    rename = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if str(source).endswith(".tmp"):
+            raise PermissionError(13, "in use", str(target))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError):
+        write(tmp_path / "a", "new")
+    assert (tmp_path / "a" / MARKER).read_text() == "old"
+    assert names(tmp_path) == ["a"]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 
 from sokuon.errors import DictionaryError
 from sokuon.text import DictionaryWord, FrontEnd, UserDictionary
+from sokuon.text import dictionary as dictionary_module
 
 
 def _said(front_end: FrontEnd, text: str) -> str:
@@ -141,3 +145,76 @@ def test_export_and_import_are_inverse(tmp_path: Path) -> None:
     first.export_file(tmp_path / "words.json")
     second.import_file(tmp_path / "words.json")
     assert second.words() == first.words()
+
+
+def test_a_failed_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dictionary = UserDictionary(tmp_path / "dictionary.json")
+    dictionary.add(DictionaryWord("橋", "ハシ", 2))
+
+    def full(path: Path, _: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(dictionary_module, "write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        dictionary.add(DictionaryWord("箸", "ハシ", 1))
+    with pytest.raises(OSError, match="No space"):
+        dictionary.remove("橋")
+    assert [word.surface for word in dictionary.words()] == ["橋"]
+
+
+COMPILED_MEANWHILE = """
+import os, sys, threading, time
+from sokuon.text import DictionaryWord, FrontEnd, UserDictionary
+from sokuon.text.openjtalk.binding import load_binding
+binding = load_binding()
+compiler = binding.mecab_dict_index
+def slow(*arguments):  # if this process compiles, it takes long enough for the other thread
+    time.sleep(0.1)
+    compiler(*arguments)
+binding.mecab_dict_index = slow
+list(FrontEnd().sentences("あ。"))  # opens OpenJTalk: what follows is the dictionary alone
+dictionary = UserDictionary()
+over = threading.Event()
+def compile():
+    for _ in range(2):
+        dictionary.add(DictionaryWord("月見町", "ゲッケンマチ"))
+        list(FrontEnd(dictionary).sentences("月見町。"))
+    over.set()
+thread = threading.Thread(target=compile)
+thread.start()
+lines = 0
+while not over.is_set():
+    os.write(1, b"line\\n")
+    lines += 1
+thread.join()
+print(lines, file=sys.stderr)
+"""
+
+
+def test_compiling_leaves_standard_output_alone(tmp_path: Path) -> None:
+    """Every line that another thread prints meanwhile arrives, and nothing else."""
+    with (tmp_path / "out").open("wb") as out:
+        child = subprocess.run(
+            [sys.executable, "-c", COMPILED_MEANWHILE],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            timeout=120,
+        )
+    assert child.returncode == 0, child.stderr.decode()
+    assert (tmp_path / "out").read_bytes() == b"line\n" * int(child.stderr.split()[-1])
+
+
+def test_compiling_needs_no_standard_output() -> None:
+    program = (
+        "import os, sys; os.close(1); sys.stdout = None\n"
+        "from sokuon.text import DictionaryWord, FrontEnd, UserDictionary\n"
+        "dictionary = UserDictionary(); dictionary.add(DictionaryWord('月見町', 'ゲッケンマチ'))\n"
+        "words = [w.reading for s in FrontEnd(dictionary).sentences('月見町。') for w in s.words]\n"
+        "assert words[0] == 'ゲッケンマチ', words"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env=_environment(), timeout=120)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

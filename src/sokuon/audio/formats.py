@@ -28,17 +28,18 @@ _RESTRICTED_RATES = {
 _WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
 
 
-_FULL_SCALE = 32767.0
+_FULL_SCALE = np.float32(32767)
 
 
 def pcm16(samples: F32) -> bytes:
     """float32 [N] in [-1, 1] → little-endian int16, rounded to the nearest."""
-    return _rounded(samples).astype("<i2").tobytes()
+    data: bytes = _rounded(samples).astype("<i2").tobytes()
+    return data
 
 
 def _rounded(samples: F32) -> npt.NDArray[np.int16]:
     """The one rounding of files and pipes: libsndfile's own truncates, half a step of offset and twice the noise."""
-    return (np.clip(samples, -1.0, 1.0) * np.float32(_FULL_SCALE)).round().astype(np.int16)
+    return np.asarray((np.clip(samples, -1.0, 1.0) * _FULL_SCALE).round(), np.int16)
 
 
 class SoundWriter:

@@ -32,10 +32,17 @@ def replacing_folder(target: Path, marker: str) -> Iterator[Path]:
 
 
 def _swap(work: Path, target: Path) -> None:
-    if target.exists():
-        old = Path(tempfile.mkdtemp(prefix=".sokuon-", suffix=".old", dir=target.parent))
+    """`target` becomes `work`; where it cannot, it stays what it was."""
+    if not target.exists():
+        os.replace(work, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=".sokuon-", suffix=".old", dir=target.parent))
+    try:
         os.replace(target, old / "was")
         os.replace(work, target)
+    except BaseException:
+        if not target.exists():
+            os.replace(old / "was", target)
+        raise
+    finally:
         shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(work, target)

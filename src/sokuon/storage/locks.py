@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,37 +12,82 @@ from pathlib import Path
 
 from sokuon.errors import DictionaryError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 _TIMEOUT_S = 10.0
-_STALE_S = 30.0
+_POLL_S = 0.02
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold `path`.lock; a lock older than 30 s belongs to a process that died. `DictionaryError` after 10 s."""
+    """Hold `path`.lock, by a lock of the system's, which ends with its process. DictionaryError after 10 s."""
     lock = path.with_name(path.name + ".lock")
     deadline = time.monotonic() + _TIMEOUT_S
-    while not _create(lock):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - lock.stat().st_mtime > _STALE_S:
-                lock.unlink()
+    while (held := _try_lock(lock)) is None:
         if time.monotonic() > deadline:
-            raise DictionaryError(f"{path} is locked by another process: delete {lock} if there is none.")
-        time.sleep(0.02)
+            raise DictionaryError(f"{path} has been in use by another process for {_TIMEOUT_S:g} s: try again later.")
+        time.sleep(_POLL_S)
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        _unlock(lock, held)
 
 
-def _create(lock: Path) -> bool:
-    """Make the lock file, and its folder; False if it exists."""
+def _try_lock(lock: Path) -> int | None:
+    """The descriptor of the locked file; None while another has it."""
+    descriptor = _open(lock)
+    if _take(descriptor) and _is_at(descriptor, lock):
+        return descriptor
+    os.close(descriptor)  # another holds it, or removed it when it was done: the file at `lock` is a new one
+    return None
+
+
+def _open(lock: Path) -> int:
+    """Open the lock file, made with its folder where it is missing."""
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-    except FileExistsError:
-        return False
+        return os.open(lock, os.O_CREAT | os.O_RDWR, 0o666)
     except OSError as error:
-        if isinstance(error, PermissionError) and os.name == "nt":  # while another process deletes the file
-            return False
         raise DictionaryError(f"{lock.parent} cannot be written ({error}): choose another dictionary file.") from error
-    return True
+
+
+def _is_at(descriptor: int, lock: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock.stat())
+    except FileNotFoundError:
+        return False
+
+
+if sys.platform == "win32":
+
+    def _take(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(lock: Path, descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        os.close(descriptor)
+        with contextlib.suppress(OSError):  # another has opened it
+            lock.unlink()
+
+else:
+
+    def _take(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(lock: Path, descriptor: int) -> None:
+        """The name goes first: who waits for this file finds that it is no longer the one at `lock`."""
+        with contextlib.suppress(FileNotFoundError):
+            lock.unlink()
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # for a child too, forked meanwhile, that shares the descriptor
+        os.close(descriptor)

@@ -158,17 +158,20 @@ class UserDictionary:
 
     @contextmanager
     def _change(self) -> Iterator[dict[str, DictionaryWord]]:
-        """The words to change, as they stand in the file; written back if nothing was raised."""
+        """A copy of the words as they stand in the file, to change; it counts once it is written, and not at all if
+        anything is raised."""
         with self._lock:
             if self._path is None:
-                yield self._words
-                self._version += 1
-                return
-            with locked(self._path):
-                self.reload()
-                yield self._words
-                write_atomically(self._path, _json(self._words.values()))
-                self._version += 1
+                own = dict(self._words)
+                yield own
+            else:
+                with locked(self._path):
+                    self.reload()
+                    own = dict(self._words)
+                    yield own
+                    write_atomically(self._path, _json(own.values()))
+            self._words = own
+            self._version += 1
 
     def given(self) -> dict[str, Forced]:
         """Words to be replaced before any rule, in each width they may be written in."""

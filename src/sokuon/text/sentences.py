@@ -35,18 +35,21 @@ def split_sentences(text: str) -> Iterator[str]:
 
 
 def _at_marks(text: str) -> Iterator[str]:
-    held = ""
+    """Pieces wait in a list and are searched once: joined and searched anew, a line of 100,000 ! took 40 s."""
+    held: list[str] = []
+    speaks = False
     for match in _SENTENCE.finditer(text):
         piece = match.group().strip()
         if not piece:
             continue
-        if held and (held.endswith(PAUSE) or (_SPEECH.search(held) and _SPEECH.search(piece))):
-            yield held
-            held = piece
-        else:
-            held += piece
+        speech = _SPEECH.search(piece) is not None
+        if held and (held[-1].endswith(PAUSE) or (speaks and speech)):
+            yield "".join(held)
+            held, speaks = [], False
+        held.append(piece)
+        speaks = speaks or speech
     if held:
-        yield held
+        yield "".join(held)
 
 
 def split_long(sentence: str, limit: int = MAX_CHARACTERS) -> Iterator[str]:

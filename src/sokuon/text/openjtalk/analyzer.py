@@ -7,25 +7,21 @@ off: it costs 200 MB of memory and corrects few readings.
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sokuon.errors import DictionaryError
 from sokuon.text.morae import count_morae
 from sokuon.text.openjtalk.binding import load_binding
+from sokuon.text.openjtalk.compiler import compile_words
 from sokuon.text.tables import MORAE
 from sokuon.text.words import FORCED, Analysis, Forced, Node
 
 _FORCED_RUN = re.compile(f"{FORCED}|[^{FORCED}]+")
 _LONG = "ー"
-_STDOUT_LOCK = threading.Lock()
 _LONGEST_WORD = 30
 _MARKS = frozenset("？！")
 _DIGRAPHS = frozenset(mora for mora in MORAE if len(mora) == 2)
@@ -98,40 +94,12 @@ def _open(user_words: str) -> Any:
     if not user_words:
         return OpenJTalk(dn_mecab=pyopenjtalk.OPEN_JTALK_DICT_DIR)
     with tempfile.TemporaryDirectory(prefix="sokuon-", ignore_cleanup_errors=True) as folder:
-        compiled = Path(folder, "user.dic")
-        _compile(user_words, compiled)
+        compiled = compile_words(user_words, Path(folder))
         return OpenJTalk(
             dn_mecab=pyopenjtalk.OPEN_JTALK_DICT_DIR,
             userdic=str(compiled).encode(),
             userdic_reading_protection=[True],
         )
-
-
-def _compile(user_words: str, target: Path) -> None:
-    pyopenjtalk = load_binding()
-    source = target.with_suffix(".csv")
-    source.write_text(user_words, encoding="utf-8")
-    try:
-        with _silent_stdout():
-            pyopenjtalk.mecab_dict_index(str(source), str(target))
-    except RuntimeError as error:
-        raise DictionaryError(f"The user dictionary cannot be compiled ({error}): check its words.") from error
-
-
-@contextmanager
-def _silent_stdout() -> Iterator[None]:
-    """MeCab's compiler reports its progress on the process's standard output; there is no option against it."""
-    with _STDOUT_LOCK:
-        sys.stdout.flush()
-        saved = os.dup(1)
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(quiet, 1)
-            yield
-        finally:
-            os.dup2(saved, 1)
-            os.close(saved)
-            os.close(quiet)
 
 
 def _with_forced(morphemes: Sequence[str], forced: Sequence[Forced]) -> Iterator[str]:
