@@ -17,6 +17,7 @@ import reference
 
 from sokuon.errors import WeightError
 from sokuon.formats.decoder_config import DecoderConfig
+from sokuon.native import bert as native_bert
 from sokuon.native import library as native
 from sokuon.native.decoder import NativeDecoder
 from sokuon.native.library import Storage
@@ -231,6 +232,17 @@ def test_unknown_isa_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(native.ISA_VARIABLE, "mmx")
     with pytest.raises(WeightError, match="no kernels named mmx"):
         NativeDecoder(BASE, reference.random_tensors(BASE))
+
+
+def test_a_variant_of_the_bert_is_its_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One variable for all networks: the decoder has no variants, and takes the set that the BERT's belongs to."""
+    z, g = inputs(BASE, 4)
+    for variant in native_bert.isas():
+        sounds = []
+        for name in (variant, next(isa for isa in native.isas() if variant.startswith(isa))):
+            monkeypatch.setenv(native.ISA_VARIABLE, name)
+            sounds.append(NativeDecoder(BASE, reference.random_tensors(BASE)).decode(z, g, threads=1))
+        np.testing.assert_array_equal(*sounds)
 
 
 def test_wrong_input_shapes_are_refused() -> None:

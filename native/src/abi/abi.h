@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sokuon_native.h"
+#include "kernels/byte_kernels.h"
 #include "kernels/kernels.h"
 #include "memory/storage.h"
 #include "memory/tensors.h"
@@ -15,9 +16,10 @@ inline void tell(char* error, std::int64_t size, const char* message) {
     if (error && size > 0) std::snprintf(error, static_cast<std::size_t>(size), "%s", message);
 }
 
-// The kernels of that name, or the best ones; throws Error.
+// The kernels of that name, of the set that a variant of the BERT's kernels belongs to, or the best ones; throws Error.
 inline const Kernels& kernels_named(const char* isa) {
     if (const Kernels* kernels = find_kernels(isa)) return *kernels;
+    if (const ByteKernels* variant = find_byte_kernels(isa)) return *find_kernels(variant->set);
     throw Error(std::string("this machine has no kernels named ") + isa);
 }
 

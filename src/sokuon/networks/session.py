@@ -25,6 +25,11 @@ _TENSOR_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)"}
 # 1.32, x86-64: 0.26 ms against 0.04 ms for 42 rows of 1024).
 _SLOWER_FUSIONS = ["SkipLayerNormFusion", "BiasGeluFusion"]
 
+# Products of unsigned by signed bytes sum pairs in 16 bits on x86-64 processors without VNNI, and saturate: a third of
+# the BERT's accuracy (28 dB instead of 43). With this, ONNX Runtime takes a kernel of unsigned bytes there, which is
+# exact; where nothing saturates it changes nothing.
+_EXACT_PRODUCTS = "session.x64quantprecision"
+
 
 class Session:
     """One graph, ready to run. Thread-safe: ONNX Runtime allows concurrent runs of a session."""
@@ -85,6 +90,7 @@ def _options(threads: int, arena: bool) -> ort.SessionOptions:
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # sizes change with every sentence: a plan per size is memory for nothing
     options.enable_cpu_mem_arena = arena  # an arena keeps the largest sentence ever spoken, unless it is shrunk
+    options.add_session_config_entry(_EXACT_PRODUCTS, "1")
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
     options.add_session_config_entry("session.force_spinning_stop", "1")  # the next graph needs these processors
     return options
