@@ -1,12 +1,14 @@
 #!/bin/sh
-# Builds the tests in native/tests with AddressSanitizer and UndefinedBehaviorSanitizer (default) or ThreadSanitizer and runs them.
+# Builds the tests in native/tests with AddressSanitizer and UndefinedBehaviorSanitizer (default) or ThreadSanitizer and
+# runs them.
 #   native/check_sanitizers.sh [build folder] [address,undefined | thread]
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 build=${1:-$(mktemp -d)}
 kind=${2:-address,undefined}
-cmake -S "$here" -B "$build" -DSOKUON_NATIVE_TESTS=ON -DCMAKE_BUILD_TYPE=Debug -DSOKUON_KERNEL_OPTIMIZATION=-O1 \
+cmake -S "$here" -B "$build" -DSOKUON_NATIVE_TESTS=ON -DCMAKE_BUILD_TYPE=Debug \
+    -DSOKUON_KERNEL_OPTIMIZATION=-O1 -DCMAKE_CXX_FLAGS_DEBUG='-g1 -O1' \
     -DCMAKE_CXX_FLAGS="-fsanitize=$kind -fno-omit-frame-pointer -fno-sanitize-recover=all" \
     -DCMAKE_SHARED_LINKER_FLAGS=-Wl,--undefined-version
 cmake --build "$build" --parallel "$(nproc)"
-for test in "$build"/native/*test; do "$test"; done
+ctest --test-dir "$build" --output-on-failure

@@ -234,7 +234,8 @@ int main() {
         const std::string isa = isas.substr(0, isas.find(','));
         isas.erase(0, isa.size() + 1);
         for (const Shape& shape : shapes)
-            for (int frames : {0, 1, 2, 33}) for (int storage : {SK_STORAGE_FLOAT32, SK_STORAGE_INT16}) good &= check(shape, isa, storage, frames);
+            for (int frames : {0, 1, 2, 33})
+                for (int storage : {SK_STORAGE_FLOAT32, SK_STORAGE_INT16}) good &= check(shape, isa, storage, frames);
     }
     std::printf(good ? "all passed\n" : "FAILED\n");
     return good ? 0 : 1;
