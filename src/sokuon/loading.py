@@ -44,12 +44,12 @@ def load(
     native, onnx) and `weights` (q16, fp32) are explained at `sokuon.networks.runtime.Runtime`.
     Raises VoiceNotFoundError, VoiceError, OptionError.
     """
-    opener = _Opener(Runtime(thread_count(threads), backend, weights), precision)
+    opener = Opener(Runtime(thread_count(threads), backend, weights), precision)
     folder, bert_folder = _folders(voice, bert)
     return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary), opener)
 
 
-class _Opener:
+class Opener:
     """Opens voices as `load` was told; those that name the same BERT share it."""
 
     def __init__(self, runtime: Runtime, precision: str) -> None:
@@ -62,6 +62,12 @@ class _Opener:
         if converted not in self._berts:
             self._berts[converted] = Bert.open(converted, self.runtime.threads, self.runtime.backend)
         return self._berts[converted]
+
+    def voice(self, folder: Path, bert: Path | None = None) -> LoadedVoice:
+        """A voice with its own BERT: the one given, else as `load` finds it. Raises VoiceNotFoundError, VoiceError."""
+        builtin = folder.resolve() == (BUILTIN / "voice").resolve()
+        folder, bert_folder = _folders(None if builtin else folder, None if builtin else bert)
+        return open_voice(folder, self.bert(bert_folder), self.runtime)
 
     def __call__(
         self, voice: str | Path, bert: str | Path | None, threads: int | None, first: LoadedVoice

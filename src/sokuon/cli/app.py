@@ -71,8 +71,10 @@ def main() -> None:
 def _mount() -> None:
     """Commands that live beside their subject."""
     from sokuon.cli.bench import bench
+    from sokuon.cli.serve import serve
     from sokuon.cli.words import dict_app, phonemes
 
     app.command()(bench)
+    app.command()(serve)
     app.command()(phonemes)
     app.add_typer(dict_app, name="dict")

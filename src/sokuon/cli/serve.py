@@ -1,0 +1,43 @@
+"""`sokuon serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sokuon.cli.terminal import BertOption, ThreadsOption
+from sokuon.errors import MissingExtraError
+
+
+def serve(
+    voices: Annotated[
+        list[Path] | None, typer.Argument(help="Voice folders, or folders of voices; else the built-in voice.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="50021")] = None,
+    api_key: Annotated[str | None, typer.Option(help="Key that requests must carry.")] = None,
+    threads: ThreadsOption = None,
+    memory: Annotated[str | None, typer.Option(help="Unload voices beyond this, such as 3GB.")] = None,
+    bert: BertOption = None,
+    origin: Annotated[list[str] | None, typer.Option(help="Browser origin to let in besides this machine's.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with these settings and more.")] = None,
+    dictionary: Annotated[Path | None, typer.Option(help="User dictionary (JSON) instead of the usual one.")] = None,
+) -> None:
+    """Serve voices to OpenAI, VOICEVOX and Style-Bert-VITS2 clients."""
+    try:
+        from sokuon.server.run import make_service
+        from sokuon.server.run import serve as listen
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sokuon"):
+            raise
+        raise MissingExtraError(
+            f"the server needs {error.name}; install it with `pip install 'sokuon[server]'`."
+        ) from error
+    from sokuon.cli.words import open_dictionary
+    from sokuon.server.settings import read_settings
+
+    given = {"host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory,
+             "origins": tuple(origin or ())}  # fmt: skip
+    listen(make_service(voices or [], bert, read_settings(config, given), open_dictionary(dictionary)))

@@ -1,0 +1,39 @@
+"""The app factory: receives what it serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+import sokuon
+from sokuon.server import errors, openai
+from sokuon.server.gate import Gate
+from sokuon.server.service import Service
+from sokuon.server.voicevox import routes as voicevox
+
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(service: Service) -> FastAPI:
+    """All routes on one port."""
+    app = FastAPI(
+        title="Sokuon",
+        version=sokuon.__version__,
+        description="Japanese text-to-speech; compatible with the OpenAI, VOICEVOX and SBV2 APIs, unofficial.",
+    )
+    errors.install(app)
+    app.include_router(openai.router(service))
+    app.include_router(voicevox.router(service))
+
+    @app.get("/health", tags=["server"])
+    async def health() -> dict[str, Any]:
+        """Whether this server answers, and which voices are loaded."""
+        return {"status": "ok", "version": sokuon.__version__, "loaded": list(service.catalogue.loaded)}
+
+    if (PAGE / "index.html").is_file():
+        app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.add_middleware(Gate, settings=service.settings)
+    return app

@@ -1,0 +1,199 @@
+"""The OpenAI speech API: /v1/audio/speech, /v1/models, and the lists of voices its clients look for."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from sokuon.audio.resample import Resampler
+from sokuon.audio.sound import Audio
+from sokuon.options import SynthesisOptions
+from sokuon.server.catalogue import Choice
+from sokuon.server.encoding import MEDIA_TYPES, PCM_HZ, open_encoder, output_rate
+from sokuon.server.errors import RequestError
+from sokuon.server.service import Service
+from sokuon.server.speech import Order
+
+STOCK_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse", "marin",
+                "cedar")  # fmt: skip
+MODELS = ("sokuon", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+MODEL = MODELS[0]
+_STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _voice_name(value: Any) -> Any:
+    """`"name"` or `{"id": "name"}`."""
+    return value["id"] if isinstance(value, dict) and isinstance(value.get("id"), str) else value
+
+
+def _or(default: Any) -> BeforeValidator:
+    """null means what leaving it out means: several clients send it."""
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+class SpeechRequest(BaseModel):
+    """Body of /v1/audio/speech. Keys that are not listed are ignored, as clients send their own."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: Annotated[str, _or(MODEL)] = MODEL
+    input: str = Field(description="Text to speak.")
+    voice: Annotated[str, BeforeValidator(_voice_name), _or("alloy")] = Field(
+        "alloy", description="voice, voice/style or voice/speaker/style; OpenAI's own names speak with the first voice."
+    )
+    instructions: str | None = Field(None, max_length=4096, description="Accepted; these voices take none.")
+    response_format: Annotated[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], _or("mp3")] = "mp3"
+    speed: Annotated[Finite, _or(1.0)] = Field(1.0, ge=0.25, le=4.0)
+    stream_format: Annotated[Literal["audio", "sse"], _or("audio")] = "audio"
+    stream: bool | None = Field(None, description="false: answer when all is there, with true sizes in a WAV.")
+    style: str | None = None
+    style_weight: Annotated[Finite, _or(1.0)] = Field(1.0, ge=-20, le=20)
+    sdp_ratio: Annotated[Finite, _or(0.2)] = Field(0.2, ge=0, le=1)
+    noise: Annotated[Finite, _or(0.6)] = Field(0.6, ge=0, le=2)
+    noisew: Annotated[Finite, _or(0.8)] = Field(0.8, ge=0, le=2)
+    seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same samples.")
+    sample_rate: int | None = Field(None, ge=8000, le=96000)
+
+
+def options_of(body: SpeechRequest) -> SynthesisOptions:
+    """The engine's options for a request."""
+    return SynthesisOptions(
+        speed=body.speed, style_weight=body.style_weight, sdp_ratio=body.sdp_ratio, noise=body.noise,
+        noise_w=body.noisew, seed=body.seed or 0,
+    )  # fmt: skip
+
+
+def resolve_voice(service: Service, name: str, style: str | None = None) -> Choice:
+    """A voice by any name a client of this API may know. Raises UnknownVoiceError."""
+    catalogue, mapped = service.catalogue, service.settings.voices.get(name)
+    if mapped is not None:
+        choice = catalogue.by_name(mapped)
+    elif name in STOCK_VOICES and name not in {voice.key for voice in catalogue.voices}:
+        choice = catalogue.default
+    else:
+        choice = catalogue.by_name(name)
+    return choice if style is None else catalogue.choose(choice.voice.key, choice.speaker.name, style)
+
+
+def router(service: Service) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(prefix="/v1", tags=["OpenAI"])
+
+    @routes.post("/audio/speech", response_class=Response, responses=_SPEECH_RESPONSES)
+    async def speech(body: SpeechRequest) -> Response:
+        """Speak a text."""
+        text = service.checked_text(body.input, "input")
+        choice = resolve_voice(service, body.voice, body.style)
+        rate = output_rate(
+            body.response_format,
+            choice.voice.sample_rate,
+            PCM_HZ if body.response_format == "pcm" and body.sample_rate is None else body.sample_rate,
+        )
+        order = Order(choice, text, options_of(body))
+        whole = body.stream is False
+        sound = _Sound(body.response_format, choice.voice.sample_rate, rate, not whole)
+        pieces = await service.started(order)
+        if body.stream_format == "sse":
+            return StreamingResponse(_events(sound, pieces), headers=_STREAM_HEADERS, media_type="text/event-stream")
+        media = MEDIA_TYPES[body.response_format]
+        if whole:
+            return Response(b"".join([data async for data in sound.encoded(pieces)]), media_type=media)
+        return StreamingResponse(sound.encoded(pieces), headers=_STREAM_HEADERS, media_type=media)
+
+    @routes.get("/models")
+    async def models() -> dict[str, Any]:
+        """Model names; all of them are this server."""
+        return {"object": "list", "data": [_model(name) for name in MODELS]}
+
+    @routes.get("/models/{name:path}", responses=_ERRORS)
+    async def model(name: str) -> dict[str, Any]:
+        """One model."""
+        if name not in MODELS:
+            raise RequestError(404, f"The model '{name[:100]}' does not exist.", "model", "model_not_found")
+        return _model(name)
+
+    @routes.get("/audio/models")
+    async def audio_models() -> dict[str, Any]:
+        """Model names in the shape Open WebUI reads."""
+        data = [_model(name) | {"name": name} for name in MODELS]
+        return {"object": "list", "models": data, "data": data}
+
+    @routes.get("/audio/voices")
+    async def voices() -> dict[str, Any]:
+        """Every style of every voice, in the shapes the known clients read."""
+        data = [_voice(choice) for choice in service.catalogue.choices]
+        return {"object": "list", "data": data, "voices": data}
+
+    return routes
+
+
+class _Sound:
+    """How one reply is encoded."""
+
+    def __init__(self, format: str, voice_rate: int, rate: int, streaming: bool) -> None:
+        self._resampler, self._encoder = Resampler(voice_rate, rate), open_encoder(format, rate, streaming=streaming)
+
+    async def encoded(self, pieces: AsyncIterator[Audio]) -> AsyncIterator[bytes]:
+        """Bytes as they are ready."""
+        async for piece in pieces:
+            if data := self._encoder.add(self._resampler.push(piece.samples)):
+                yield data
+        if rest := self._encoder.add(self._resampler.finish()) + self._encoder.end():
+            yield rest
+
+
+async def _events(sound: _Sound, pieces: AsyncIterator[Audio]) -> AsyncIterator[str]:
+    """Server-sent events: the encoded stream in base64 pieces, then the usage."""
+    async for data in sound.encoded(pieces):
+        yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
+    usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value)}\n\n"
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": _STARTED, "owned_by": "sokuon"}
+
+
+def _voice(choice: Choice) -> dict[str, Any]:
+    return {
+        "id": choice.name,
+        "name": f"{choice.speaker.title} ({choice.style.name})",
+        "model": MODEL,
+        "voice": choice.voice.key,
+        "speaker": choice.speaker.name,
+        "style": choice.style.name,
+        "style_id": choice.style.id,
+        "language": "ja",
+        "gender": None,
+        "sample_rate": choice.voice.sample_rate,
+        "licence": choice.voice.licence,
+    }
+
+
+_STARTED = int(time.time())
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
+    for status, text in (
+        (400, "Bad input"), (401, "Bad key"), (403, "Foreign origin"), (404, "Unknown"), (408, "Out of time"),
+        (413, "Too long"), (429, "Busy"), (500, "Internal error"), (503, "Busy"),
+    )
+}  # fmt: skip
+_SPEECH_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **_ERRORS,
+    200: {
+        "description": "Sound, or server-sent events.",
+        "content": {kind: {} for kind in (*MEDIA_TYPES.values(), "text/event-stream")},
+    },
+}

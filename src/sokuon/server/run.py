@@ -1,0 +1,56 @@
+"""Puts the parts together and listens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from sokuon.loading import Opener
+from sokuon.networks.runtime import Runtime
+from sokuon.networks.threads import thread_count
+from sokuon.server.app import create_app
+from sokuon.server.catalogue import Catalogue
+from sokuon.server.service import Service
+from sokuon.server.settings import Settings
+from sokuon.server.speech import Speech
+from sokuon.text import FrontEnd
+from sokuon.text.dictionary import UserDictionary
+
+_log = logging.getLogger("sokuon.server")
+_KEEP_ALIVE_S = 30
+_STOP_S = 20
+
+
+def make_service(
+    folders: Sequence[Path], bert: Path | None, settings: Settings, dictionary: UserDictionary | None = None
+) -> Service:
+    """Everything behind the routes. Raises VoiceNotFoundError, VoiceError, OptionError."""
+    opener = Opener(Runtime(thread_count(settings.threads)), "q8")
+    catalogue = Catalogue(folders, lambda folder: opener.voice(folder, bert), settings.memory)
+    return Service(settings, catalogue, Speech(catalogue, FrontEnd(dictionary), opener))
+
+
+def serve(service: Service) -> None:
+    """Listen until told to stop; running requests finish within a bound."""
+    uvicorn.Server(server_config(service, create_app(service))).run()
+
+
+def server_config(service: Service, app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn is to listen."""
+    settings = service.settings
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_STOP_S,
+        limit_concurrency=1000,
+        ws="auto",
+    )
