@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sokuon.convert.torch_file import TorchFile
+from sokuon.errors import VoiceError
 
 torch = pytest.importorskip("torch")
 
@@ -24,7 +25,6 @@ def test_reads_what_torch_saves(tmp_path: Path) -> None:
         "scalar": torch.tensor(3.5),
         "transposed": base.t(),
         "window": base[2:5, 1:4],
-        "expanded": torch.randn(1, 4).expand(3, 4),
         "empty": torch.zeros(0, 3),
         "parameter": torch.nn.Parameter(torch.randn(2)),
     }
@@ -35,6 +35,13 @@ def test_reads_what_torch_saves(tmp_path: Path) -> None:
         want = tensor.detach().float().numpy() if tensor.dtype == torch.bfloat16 else tensor.detach().numpy()
         assert file[name].dtype == want.dtype
         assert np.array_equal(file[name], want)
+
+
+def test_a_tensor_that_repeats_its_storage_is_refused(tmp_path: Path) -> None:
+    """No state dict has one; a file of a few bytes could be gigabytes of weights so."""
+    torch.save({"expanded": torch.randn(1, 4).expand(3, 4)}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(VoiceError, match="'expanded' does not lie inside its storage, or repeats it"):
+        TorchFile(tmp_path / "pytorch_model.bin")
 
 
 def test_reads_a_modules_state_dict(tmp_path: Path) -> None:
