@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import sokuon
 from sokuon.convert.bert import convert_bert
 from sokuon.convert.products import Precision
 from sokuon.native import library as native
@@ -114,3 +115,10 @@ def test_where_all_is_native_no_onnx_runtime_is_loaded(
     folders = str(converted / "voice"), str(tmp_path / "bert")
     said = python(SPEAK, *folders, ",".join((*CONVERSION_ONLY, "onnxruntime", "typer", "rich")), cwd=tmp_path)
     assert said.split() == ["3", "True", "True"]
+
+
+@pytest.mark.skipif(not native.available()[0], reason="this installation was built without a C++ compiler")
+def test_the_built_in_voice_needs_no_onnx_runtime_once_it_is_converted(tmp_path: Path) -> None:
+    sokuon.load()  # converts, into the tests' cache
+    code = "import sys, sokuon; sokuon.load(threads=1).speak('はい。'); print({'onnx', 'onnxruntime'} & {*sys.modules})"
+    assert python(code, cwd=tmp_path).strip() == "set()"

@@ -24,6 +24,7 @@ struct Shape {
 const std::vector<Shape> shapes = {
     {"standard", 24, 40, 5, 2, 3, 6, 2},  {"odd, kernel 3", 22, 37, 3, 1, 3, 5, 1}, {"heads of 1", 8, 9, 5, 8, 1, 0, 2},
     {"kernel 4", 36, 33, 4, 3, 2, 0, 1},  {"two blocks", 40, 260, 5, 2, 1, 0, 1},
+    {"wavenet", 24, 0, 5, 0, 4, 6, 2},    {"odd wavenet", 22, 0, 3, 0, 1, 5, 1},  // without heads
 };
 
 Rows dense(const Tensors& t, const std::string& name, const Rows& x, int outputs) {
@@ -114,6 +115,30 @@ Rows stack(const Tensors& t, const std::string& prefix, Rows x, const Shape& s, 
     return x;
 }
 
+Rows wavenet(const Tensors& t, const std::string& prefix, Rows x, const Shape& s, const std::vector<float>& speaker) {
+    const int c = s.channels;
+    const Rows condition = dense(t, prefix + "cond_layer", {std::vector<double>(speaker.begin(), speaker.end())},
+                                 2 * c * s.layers);
+    Rows skips(x.size(), std::vector<double>(c));
+    for (int i = 0; i < s.layers; ++i) {
+        const std::string number = "." + std::to_string(i);
+        const bool last = i + 1 == s.layers;
+        Rows a = convolve(t, prefix + "in_layers" + number, x, 2 * c, s.kernel, true);
+        for (auto& row : a) {
+            for (int k = 0; k < 2 * c; ++k) row[k] += condition[0][2 * c * i + k];
+            for (int k = 0; k < c; ++k) row[k] = std::tanh(row[k]) / (1.0 + std::exp(-row[c + k]));
+            row.resize(c);
+        }
+        const Rows out = dense(t, prefix + "res_skip_layers" + number, a, last ? c : 2 * c);
+        for (std::size_t r = 0; r < x.size(); ++r)
+            for (int k = 0; k < c; ++k) {
+                skips[r][k] += out[r][last ? k : c + k];
+                x[r][k] += out[r][k];
+            }
+    }
+    return skips;
+}
+
 // Flips are in the tensors: the halves take turns.
 Rows reference(const Shape& s, const Tensors& t, Rows z, const std::vector<float>& speaker) {
     const int half = s.channels / 2;
@@ -122,7 +147,8 @@ Rows reference(const Shape& s, const Tensors& t, Rows z, const std::vector<float
         const int source = step % 2 ? 0 : half, target = half - source;
         Rows x;
         for (const auto& row : z) x.emplace_back(row.begin() + source, row.begin() + source + half);
-        const Rows hidden = stack(t, prefix + "enc.", dense(t, prefix + "pre", x, s.channels), s, speaker);
+        const Rows before = dense(t, prefix + "pre", x, s.channels);
+        const Rows hidden = (s.heads ? stack : wavenet)(t, prefix + "enc.", before, s, speaker);
         const Rows mean = dense(t, prefix + "post", hidden, half);
         for (std::size_t r = 0; r < z.size(); ++r)
             for (int k = 0; k < half; ++k) z[r][target + k] -= mean[r][k];
@@ -148,6 +174,14 @@ Tensors random_tensors(const Shape& s) {
         const std::string prefix = "flow.flows." + std::to_string(2 * i) + ".", enc = prefix + "enc.";
         layer(prefix + "pre", c / 2, c, 1);
         layer(prefix + "post", c, c / 2, 1);
+        if (!s.heads) {
+            layer(enc + "cond_layer", s.speaker, 2 * c * s.layers, 1);
+            for (int l = 0; l < s.layers; ++l) {
+                layer(enc + "in_layers." + std::to_string(l), c, 2 * c, s.kernel);
+                layer(enc + "res_skip_layers." + std::to_string(l), c, l + 1 < s.layers ? 2 * c : c, 1);
+            }
+            continue;
+        }
         if (s.layers > 2) layer(enc + "spk_emb_linear", s.speaker, c, 1);
         for (int l = 0; l < s.layers; ++l) {
             const std::string number = "." + std::to_string(l);
@@ -226,8 +260,7 @@ bool check(const Shape& s, const std::string& isa, int frames) {
 }
 
 // Every tensor is missed by its name.
-bool misses() {
-    const Shape& s = shapes[0];
+bool misses(const Shape& s) {
     Tensors tensors = random_tensors(s);
     bool good = true;
     for (auto& [name, data] : random_tensors(s)) {
@@ -244,7 +277,7 @@ bool misses() {
 }  // namespace
 
 int main() {
-    bool good = misses();
+    bool good = misses(shapes[0]) & misses(shapes[5]);
     std::string isas = sk_isas();
     while (!isas.empty()) {
         const std::string isa = isas.substr(0, isas.find(','));

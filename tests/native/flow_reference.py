@@ -18,7 +18,7 @@ SPEAKER_LAYER = 2
 
 @dataclass(frozen=True)
 class Sizes:
-    """A flow of transformer couplings."""
+    """A flow of transformer couplings, or without heads of WaveNets."""
 
     channels: int = 24
     filters: int = 40
@@ -42,6 +42,12 @@ def random_tensors(s: Sizes, seed: int = 0) -> dict[str, F32]:
         prefix = f"flow.flows.{coupling}."
         dense(f"{prefix}pre", c, c // 2, 1)
         dense(f"{prefix}post", c // 2, c, 1)
+        if not s.heads:
+            dense(f"{prefix}enc.cond_layer", 2 * c * s.layers, s.speaker, 1)
+            for i in range(s.layers):
+                dense(f"{prefix}enc.in_layers.{i}", 2 * c, c, s.kernel)
+                dense(f"{prefix}enc.res_skip_layers.{i}", 2 * c if i + 1 < s.layers else c, c, 1)
+            continue
         if s.layers > SPEAKER_LAYER:
             dense(f"{prefix}enc.spk_emb_linear", c, s.speaker)
         for i in range(s.layers):
@@ -65,7 +71,8 @@ def flow(s: Sizes, tensors: Mapping[str, F32], z: F32, speaker: F32) -> F64:
     for coupling in reversed(range(0, 2 * s.couplings, 2)):
         prefix = f"flow.flows.{coupling}."
         x = x[:, ::-1]
-        u = stack(s, t, f"{prefix}enc.", dense(t, f"{prefix}pre", x[:, :half]), speaker)
+        body = stack if s.heads else wavenet
+        u = body(s, t, f"{prefix}enc.", dense(t, f"{prefix}pre", x[:, :half]), speaker)
         x = np.concatenate([x[:, :half], x[:, half:] - dense(t, f"{prefix}post", u)], axis=1)
     return x
 
@@ -79,6 +86,18 @@ def stack(s: Sizes, t: Mapping[str, F64], prefix: str, x: F64, speaker: F32) -> 
         wide = np.maximum(conv(t, f"{prefix}ffn_layers.{i}.conv_1", x), 0)
         x = norm(t, f"{prefix}norm_layers_2.{i}", x + conv(t, f"{prefix}ffn_layers.{i}.conv_2", wide))
     return x
+
+
+def wavenet(s: Sizes, t: Mapping[str, F64], prefix: str, x: F64, speaker: F32) -> F64:
+    """Gated convolutions; the skips add up."""
+    c, skips = s.channels, np.zeros_like(x)
+    condition = dense(t, f"{prefix}cond_layer", speaker.astype(np.float64))
+    for i in range(s.layers):
+        a = conv(t, f"{prefix}in_layers.{i}", x) + condition[2 * c * i : 2 * c * (i + 1)]
+        out = dense(t, f"{prefix}res_skip_layers.{i}", np.tanh(a[:, :c]) / (1 + np.exp(-a[:, c:])))
+        skips += out[:, -c:]
+        x = x + out[:, :c]  # of the last layer nothing reads it
+    return skips
 
 
 def attention(s: Sizes, t: Mapping[str, F64], prefix: str, x: F64) -> F64:

@@ -47,6 +47,9 @@ SIZES = {
     "seven-layers": Sizes(layers=7, couplings=2),
     "one-coupling": Sizes(couplings=1),
     "three-couplings": Sizes(couplings=3, channels=18, filters=260),
+    "wavenet": Sizes(heads=0, layers=4),
+    "wavenet-odd": Sizes(heads=0, layers=2, channels=22, kernel=3, speaker=5, couplings=3),
+    "wavenet-wide": Sizes(heads=0, layers=1, channels=96, couplings=2),
 }
 
 ISAS = {"x86_64": ("avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
@@ -102,7 +105,7 @@ def test_equals_float64(folders: dict[str, Path], name: str, storage: Storage) -
 
 @pytest.mark.usefixtures("isa")
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 6, 9, 11, 12, 13, 31, 97, 192, 193, 523, 700])
-@pytest.mark.parametrize("name", ["standard", "kernel-3", "kernel-4"])
+@pytest.mark.parametrize("name", ["standard", "kernel-3", "kernel-4", "wavenet"])
 def test_any_length_on_any_number_of_threads(folders: dict[str, Path], name: str, frames: int) -> None:
     sizes = SIZES[name]
     z, speaker = inputs(sizes, frames)
@@ -226,12 +229,6 @@ def test_a_long_kernel_is_refused(tmp_path: Path) -> None:
     folder = convert(Sizes(kernel=17, layers=1), tmp_path)
     with pytest.raises(WeightError, match="has 17 taps, expected 1 to 16"):
         NativeFlow(TensorFile(folder / "flow.weights"))
-
-
-def test_wavenet_couplings_are_left_to_the_graph() -> None:
-    tensors = {"flow.flows.0.pre.bias": np.zeros(8, np.float32), "flow.flows.0.enc.cond_layer.bias": np.zeros(64)}
-    with pytest.raises(native.NativeError, match="WaveNet"):
-        NativeFlow(tensors)
 
 
 def test_wrong_input_shapes_are_refused(folders: dict[str, Path]) -> None:

@@ -31,7 +31,7 @@ from sokuon.voices.voice import Voice
 HERE = Path(__file__).parent
 TRAINING = HERE.parents[1] / "training"
 TOLERANCE = 1e-4  # absolute; float32 sums in another order through some 60 layers differ by some 1e-6 to 1e-5
-BACKENDS: tuple[Backend, ...] = ("onnx", "auto")  # auto: WaveNet couplings run on ONNX Runtime, the rest natively
+BACKENDS: tuple[Backend, ...] = ("onnx", "native")
 PARAMETERS = [pytest.param(c, id=c.name, marks=[pytest.mark.heavy] if c.heavy else []) for c in CASES]
 Spoken = dict[str, Any]  # one run: arrays and scalars by name, as `oracle.speak` returns them
 

@@ -103,6 +103,15 @@ struct NormCall {
     int channels;
 };
 
+// out = tanh(a + condition's first half) . sigmoid(b + its second half) of rows [a | b], both halves `channels` wide.
+struct GateCall {
+    const float* in;
+    const float* condition;  // [2 channels]
+    float* out;
+    std::int64_t in_stride, out_stride;
+    int channels;
+};
+
 struct StackKernels {
     // Fills the panels' weights from plain ones: values, or codes and scales where codes is not null.
     void (*pack)(const Panels& panels, const PlainWeights& plain, float* values, std::int16_t* codes, float* scales);
@@ -119,6 +128,7 @@ struct StackKernels {
     // Queries [lo, hi) of a head; scratch of window_scratch floats.
     void (*attend)(const WindowAttention& attention, int head, std::int64_t lo, std::int64_t hi, float* scratch);
     void (*norm)(const NormCall& norm, std::int64_t lo, std::int64_t hi);
+    void (*gate)(const GateCall& gate, std::int64_t lo, std::int64_t hi);  // rows; padding of `out` becomes zero
 };
 
 }  // namespace sk

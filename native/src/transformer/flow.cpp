@@ -17,7 +17,9 @@ int count_layers(const NamedTensors& tensors, const std::string& prefix) {
     const auto has_layer = [&](int layer) {
         const std::string number = "." + std::to_string(layer);
         return tensors.has(prefix + "attn_layers" + number + ".emb_rel_k") ||
-               tensors.has(prefix + "ffn_layers" + number + ".conv_1.weight");
+               tensors.has(prefix + "ffn_layers" + number + ".conv_1.weight") ||
+               tensors.has(prefix + "in_layers" + number + ".weight") ||
+               tensors.has(prefix + "res_skip_layers" + number + ".weight");
     };
     int layers = 0;
     while (layers < most_layers && has_layer(layers)) ++layers;
@@ -28,22 +30,28 @@ void check(const FlowShape& shape) {
     const auto wrong = [](const std::string& what) { throw Error("the flow's configuration is wrong: " + what); };
     const auto in_range = [](int value, int most) { return value >= 1 && value <= most; };
     if (!in_range(shape.channels, 1 << 13) || shape.channels % 2) wrong("channels must be even, from 2 to 8192");
-    if (!in_range(shape.filters, 1 << 15)) wrong("filters must be from 1 to 32768");
-    if (!in_range(shape.heads, shape.channels) || shape.channels % shape.heads) wrong("heads must divide the channels");
+    if (shape.heads) {
+        if (!in_range(shape.filters, 1 << 15)) wrong("filters must be from 1 to 32768");
+        if (!in_range(shape.heads, shape.channels) || shape.channels % shape.heads)
+            wrong("heads must divide the channels");
+    } else if (!shape.speaker) {
+        wrong("WaveNets need a speaker vector");
+    }
     if (shape.speaker < 0 || shape.speaker > 1 << 15) wrong("the speaker width must be from 0 to 32768");
 }
 
 Coupling read_coupling(const NamedTensors& tensors, const std::string& prefix, const FlowShape& shape, Storage storage,
                        const Kernels& kernels) {
-    if (tensors.has(prefix + "enc.cond_layer.bias"))
-        throw Error("unsupported: the flow's coupling " + prefix + " is a WaveNet");
-    const int c = shape.channels;
-    const StackShape stack{c, shape.filters, shape.kernel, shape.heads, count_layers(tensors, prefix + "enc."),
-                           shape.speaker};
-    if (stack.layers == 0) throw Error("the flow's coupling " + prefix + " has no layers");
+    const int c = shape.channels, layers = count_layers(tensors, prefix + "enc.");
+    if (layers == 0) throw Error("the flow's coupling " + prefix + " has no layers");
+    const auto body = [&]() -> std::variant<Stack, Wavenet> {
+        if (!shape.heads)
+            return Wavenet(tensors, prefix + "enc.", {c, shape.kernel, layers, shape.speaker}, storage, kernels);
+        const StackShape stack{c, shape.filters, shape.kernel, shape.heads, layers, shape.speaker};
+        return Stack(tensors, prefix + "enc.", stack, storage, kernels);
+    };
     return {Dense(tensors, prefix + "pre", c / 2, c, storage, kernels),
-            Dense(tensors, prefix + "post", c, c / 2, storage, kernels),
-            Stack(tensors, prefix + "enc.", stack, storage, kernels)};
+            Dense(tensors, prefix + "post", c, c / 2, storage, kernels), body()};
 }
 
 }  // namespace
@@ -83,7 +91,10 @@ void Flow::couple(Crew& crew, const Coupling& coupling, bool flipped, const floa
     float* hidden = space.hidden.data();
     float* mean = space.mean.data();
     coupling.pre.apply(crew, z + (flipped ? half : 0), channels, frames, hidden, stride, space.stack.scratch);
-    coupling.stack.run(crew, hidden, frames, speaker, space.stack);
+    if (const Stack* stack = std::get_if<Stack>(&coupling.body))
+        stack->run(crew, hidden, frames, speaker, space.stack);
+    else
+        std::get<Wavenet>(coupling.body).run(crew, hidden, frames, speaker, space.wavenet);
     coupling.post.apply(crew, hidden, stride, frames, mean, mean_stride, space.stack.scratch);
     float* target = z + (flipped ? 0 : half);
     crew.parallel(ceil_div(frames, frames_per_part), [&](std::int64_t part, int) {
@@ -118,7 +129,8 @@ void Flow::give_back(std::unique_ptr<FlowSpace> space) const {
 std::int64_t Flow::weight_bytes() const {
     std::int64_t total = 0;
     for (const Coupling& coupling : couplings_)
-        total += coupling.pre.weight_bytes() + coupling.post.weight_bytes() + coupling.stack.weight_bytes();
+        total += coupling.pre.weight_bytes() + coupling.post.weight_bytes() +
+                 std::visit([](const auto& body) { return body.weight_bytes(); }, coupling.body);
     return total;
 }
 

@@ -1,32 +1,35 @@
-// The flow in reverse, prior sample -> latent frames: couplings whose mean a transformer stack computes.
+// The flow in reverse, prior sample -> latent frames: couplings whose mean a transformer stack or a WaveNet computes.
 #pragma once
 
 #include <memory>
 #include <mutex>
+#include <variant>
 #include <vector>
 
 #include "transformer/stack.h"
+#include "transformer/wavenet.h"
 
 namespace sk {
 
 struct FlowShape {
     int channels;  // of a latent frame; even
-    int filters;
+    int filters;   // of a transformer's couplings
     int kernel;
-    int heads;
+    int heads;  // of a transformer's couplings; 0: WaveNets
     int speaker;
 };
 
-// One coupling: `target` half of the channels -= post(stack(pre(the other half))). The flips between couplings are in
+// One coupling: `target` half of the channels -= post(body(pre(the other half))). The flips between couplings are in
 // the order of pre's rows and post's columns.
 struct Coupling {
     Dense pre, post;
-    Stack stack;
+    std::variant<Stack, Wavenet> body;
 };
 
 // Memory of one run.
 struct FlowSpace {
     StackSpace stack;
+    WavenetSpace wavenet;
     Buffer hidden, mean;
     std::int64_t frames = 0;
 };

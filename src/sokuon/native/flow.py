@@ -1,4 +1,4 @@
-"""The native flow: transformer couplings in C++ (`native/`), doing what `flow.onnx` does.
+"""The native flow: transformer and WaveNet couplings in C++ (`native/`), doing what `flow.onnx` does.
 
 Letters: F frames, C latent channels, G speaker width.
 """
@@ -24,7 +24,6 @@ from sokuon.native.library import (
 from sokuon.storage.tensors import F32
 
 _PREFIX = "flow.flows.0."
-_UNSUPPORTED = "unsupported"
 
 
 class _Config(ctypes.Structure):
@@ -55,7 +54,7 @@ _SIGNATURES: Signatures = {
 
 @dataclass(frozen=True)
 class FlowShape:
-    """Sizes of a transformer flow: latent width C, FFN width and kernel, heads, speaker width G."""
+    """Sizes of a flow: latent width C, FFN width, kernel, heads (0: WaveNet couplings), speaker width G."""
 
     channels: int
     filters: int
@@ -68,7 +67,7 @@ class NativeFlow(Handle):
     """The flow of a converted voice with its weights packed for this machine.
 
     `tensors` are those of flow.weights; they are not needed afterwards.
-    Raises NativeError for couplings that are done by ONNX Runtime only (WaveNet) and WeightError for damaged weights.
+    Raises WeightError for damaged weights.
     """
 
     _kind = "flow"
@@ -81,8 +80,7 @@ class NativeFlow(Handle):
         config = _Config(s.channels, s.filters, s.kernel, s.heads, s.speaker)
         problem = self._create(config, table, len(table), STORAGE[storage])
         if problem:
-            kind = NativeError if problem.startswith(_UNSUPPORTED) else WeightError
-            raise kind(f"The native flow cannot take these weights: {problem}.")
+            raise WeightError(f"The native flow cannot take these weights: {problem}.")
 
     def run(self, z_prior: F32, speaker: F32, threads: int) -> F32:
         """z_prior [F, C], speaker [G] → z [F, C]."""
@@ -101,17 +99,21 @@ class NativeFlow(Handle):
 def flow_shape(tensors: Mapping[str, F32]) -> FlowShape:
     """Sizes as the first coupling's tensors show them; G is 0 where the stacks are too shallow to use the speaker.
 
-    Raises NativeError for a WaveNet coupling and WeightError where a tensor is missing.
+    Raises WeightError where a tensor is missing.
     """
-    if f"{_PREFIX}enc.cond_layer.bias" in tensors:
-        raise NativeError("The native flow has no WaveNet couplings; flow.onnx runs them.")
 
     def size(name: str, axis: int) -> int:
         if f"{_PREFIX}{name}" not in tensors or tensors[f"{_PREFIX}{name}"].ndim <= axis:
             raise WeightError(f"The flow tensor {_PREFIX}{name} is missing or mis-shaped; convert the voice again.")
         return int(tensors[f"{_PREFIX}{name}"].shape[axis])
 
-    channels, head = size("pre.bias", 0), size("enc.attn_layers.0.emb_rel_k", 0)
+    channels = size("pre.bias", 0)
+    if f"{_PREFIX}enc.cond_layer.bias" in tensors:
+        rows = size("enc.in_layers.0.weight", 0)  # taps · channels
+        if not channels or rows % channels:
+            raise WeightError(f"The flow's {channels} channels do not fit {rows} convolution rows.")
+        return FlowShape(channels, 0, rows // channels, 0, size("enc.cond_layer.weight", 0))
+    head = size("enc.attn_layers.0.emb_rel_k", 0)
     rows = size("enc.ffn_layers.0.conv_1.weight", 0)  # taps · channels
     if not head or not channels or channels % head or rows % channels:
         raise WeightError(f"The flow's {channels} channels do not fit heads of {head} and {rows} convolution rows.")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from sokuon.errors import OptionError
 from sokuon.formats.contracts import FLOW
 from sokuon.native import flow as native_flow
-from sokuon.native.library import NativeError
 from sokuon.networks.runtime import Runtime
 from sokuon.networks.session import Session
 from sokuon.storage.tensors import F32, TensorFile
@@ -34,7 +32,7 @@ class OnnxFlow:
 
 
 class NativeFlow:
-    """The native flow behind the same contract. Raises NativeError for a kind of coupling that it does not have."""
+    """The native flow behind the same contract."""
 
     def __init__(self, folder: Path, runtime: Runtime) -> None:
         tensors = TensorFile(folder / "flow.weights")
@@ -48,11 +46,5 @@ class NativeFlow:
 
 
 def open_flow(folder: Path, runtime: Runtime) -> Flow:
-    """The flow of a converted voice; WaveNet couplings run on ONNX Runtime."""
-    if runtime.native():
-        try:
-            return NativeFlow(folder, runtime)
-        except NativeError as problem:
-            if runtime.backend == "native":
-                raise OptionError(f"the voice in {folder} needs backend='auto' or 'onnx': {problem}") from problem
-    return OnnxFlow(folder, runtime)
+    """The flow of a converted voice."""
+    return NativeFlow(folder, runtime) if runtime.native() else OnnxFlow(folder, runtime)
