@@ -16,7 +16,7 @@ from sokuon.networks.runtime import Backend, Runtime
 from sokuon.networks.synthesizer import Synthesizer
 from sokuon.networks.threads import thread_count
 from sokuon.storage.cache import cached
-from sokuon.text import FrontEnd
+from sokuon.text import Accents, FrontEnd
 from sokuon.text.dictionary import UserDictionary
 from sokuon.voices.builtin import BUILTIN
 from sokuon.voices.published import find_bert_weights, find_weights
@@ -34,6 +34,7 @@ def load(
     backend: Backend = "auto",
     weights: Storage = "q16",
     dictionary: UserDictionary | None = None,
+    accents: Accents = "standard",
 ) -> Engine:
     """An engine for one voice; more can be added with `Engine.add_voice`.
 
@@ -41,12 +42,13 @@ def load(
     built-in voice. `bert` is the folder of the BERT it was trained on, converted or in Hugging Face layout; by default
     the folder `bert` inside the voice folder, else `$SOKUON_BERT`. `threads` work on one request; None uses what
     affinity and cgroup allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `backend` (auto,
-    native, onnx) and `weights` (q16, fp32) are explained at `sokuon.networks.runtime.Runtime`.
+    native, onnx) and `weights` (q16, fp32) are explained at `sokuon.networks.runtime.Runtime`. `accents`: "standard"
+    as a listener expects them, "openjtalk" as OpenJTalk labels them (so were the texts of published voices).
     Raises VoiceNotFoundError, VoiceError, OptionError.
     """
     opener = Opener(Runtime(thread_count(threads), backend, weights), precision)
     folder, bert_folder = _folders(voice, bert)
-    return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary), opener)
+    return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary, accents), opener)
 
 
 class Opener:

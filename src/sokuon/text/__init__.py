@@ -9,6 +9,7 @@ from sokuon._lazy import exports
 if TYPE_CHECKING:
     from sokuon.text.dictionary import DictionaryWord, UserDictionary
     from sokuon.text.frontend import FrontEnd, Sentence
+    from sokuon.text.openjtalk.analyzer import Accents
     from sokuon.text.phonemes import PhonemeError, Phonemes, Slots, with_given
     from sokuon.text.tables import LANGUAGE_ID, SYMBOLS, TONE_OFFSET
     from sokuon.text.words import Word
@@ -17,6 +18,7 @@ __all__ = [
     "LANGUAGE_ID",
     "SYMBOLS",
     "TONE_OFFSET",
+    "Accents",
     "DictionaryWord",
     "FrontEnd",
     "PhonemeError",
@@ -34,6 +36,7 @@ __getattr__ = exports(
         "LANGUAGE_ID": "tables",
         "SYMBOLS": "tables",
         "TONE_OFFSET": "tables",
+        "Accents": "openjtalk.analyzer",
         "DictionaryWord": "dictionary",
         "FrontEnd": "frontend",
         "PhonemeError": "phonemes",

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import get_args
 
+from sokuon.errors import OptionError
 from sokuon.text.dictionary import UserDictionary
 from sokuon.text.english import EnglishReader
 from sokuon.text.markup import Mark, MarkupReader, restore
 from sokuon.text.normalize import normalize
-from sokuon.text.openjtalk.analyzer import Analyzer
+from sokuon.text.openjtalk.analyzer import Accents, Analyzer
 from sokuon.text.phonemes import Phonemes
 from sokuon.text.sentences import PAUSE, split_long, split_sentences
 from sokuon.text.words import FORCED, Analysis, Word, phonemes_of, words_of
@@ -45,8 +47,12 @@ class _Tools:
 class FrontEnd:
     """Thread-safe; cheap to construct, opens OpenJTalk at the first text."""
 
-    def __init__(self, dictionary: UserDictionary | None = None) -> None:
+    def __init__(self, dictionary: UserDictionary | None = None, accents: Accents = "standard") -> None:
+        """`accents`: "standard" as a listener expects them, "openjtalk" as the published voices were trained."""
+        if accents not in get_args(Accents):
+            raise OptionError(f"accents is {accents!r}: it must be one of {', '.join(get_args(Accents))}.")
         self._dictionary = dictionary or UserDictionary()
+        self._accents: Accents = accents
         self._lock = threading.Lock()
         self._tools: _Tools | None = None
 
@@ -71,13 +77,13 @@ class FrontEnd:
         """The tools for the dictionary as it is now; another thread goes on with those it has."""
         with self._lock:
             if self._tools is None or self._tools.version != self._dictionary.version:
-                self._tools = _make_tools(self._dictionary)
+                self._tools = _make_tools(self._dictionary, self._accents)
             return self._tools
 
 
-def _make_tools(dictionary: UserDictionary) -> _Tools:
+def _make_tools(dictionary: UserDictionary, accents: Accents) -> _Tools:
     version = dictionary.version
-    analyzer = Analyzer(dictionary.csv())
+    analyzer = Analyzer(dictionary.csv(), accents)
     return _Tools(version, MarkupReader(dictionary.given()), analyzer, EnglishReader(analyzer.dictionary_reading))
 
 
@@ -90,4 +96,5 @@ def _analyze(marked_text: str, marks: Sequence[Mark], tools: _Tools) -> Analysis
         for text in split_long(normalize(part, tools.english), _MAX_ANALYSED)
     ]
     nodes = tuple(chain.from_iterable(analysis.nodes for analysis in analyses))
-    return Analysis(nodes, tuple(chain.from_iterable(analysis.labels for analysis in analyses)))
+    labels = tuple(chain.from_iterable(analysis.labels for analysis in analyses))
+    return Analysis(nodes, labels, any(analysis.foreign for analysis in analyses))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sokuon.text.tables import MORAE, PUNCTUATION
+from sokuon.text.tables import FOREIGN_MORAE, MORAE, PUNCTUATION
 
 _LONG = "ー"
-_MORA = re.compile("|".join(sorted(map(re.escape, MORAE), key=len, reverse=True)) + "|.", re.DOTALL)
+
+
+def _pattern(table: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
+    return re.compile("|".join(sorted(map(re.escape, table), key=len, reverse=True)) + "|.", re.DOTALL)
+
+
+_MORA, _FOREIGN_MORA = _pattern(MORAE), _pattern(FOREIGN_MORAE)
 _PROLONGABLE = frozenset("aiueoNq")
 
 
@@ -27,27 +33,29 @@ def is_punctuation(text: str) -> bool:
     return bool(text) and all(char in PUNCTUATION for char in text)
 
 
-def word_phones(readings: Sequence[str]) -> list[list[str]]:
+def word_phones(readings: Sequence[str], foreign: bool = False) -> list[list[str]]:
     """Phones of each word: katakana readings or punctuation marks, in order.
 
     A long mark repeats the last sound before it, also across a word boundary; with none before it, it is "-".
     Characters that are no kana (a damaged reading) are spoken as a quotation mark, which is silent.
+    `foreign`: with the morae of FOREIGN_MORAE.
     """
     words: list[list[str]] = []
     previous = ""
     for reading in readings:
-        phones = list(reading) if is_punctuation(reading) else _kana_phones(reading, previous)
+        phones = list(reading) if is_punctuation(reading) else _kana_phones(reading, previous, foreign)
         words.append(phones)
         previous = phones[-1] if phones else previous
     return words
 
 
-def _kana_phones(kana: str, previous: str) -> list[str]:
+def _kana_phones(kana: str, previous: str, foreign: bool) -> list[str]:
     phones: list[str] = []
-    for mora in split_morae(kana):
+    table = FOREIGN_MORAE if foreign else MORAE
+    for mora in (_FOREIGN_MORA if foreign else _MORA).findall(kana):
         if mora == _LONG:
             last = (phones[-1] if phones else previous)[-1:]
             phones.append(last if last in _PROLONGABLE or (phones and last) else "-")
         else:
-            phones.extend(MORAE.get(mora, (mora if mora in PUNCTUATION else "'",)))
+            phones.extend(table.get(mora, (mora if mora in PUNCTUATION else "'",)))
     return phones

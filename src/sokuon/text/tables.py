@@ -80,3 +80,6 @@ def _mora_table() -> dict[str, tuple[str, ...]]:
 
 MORAE: dict[str, tuple[str, ...]] = _mora_table()
 """Katakana of one mora (one or two characters) -> its phones."""
+
+FOREIGN_MORAE: dict[str, tuple[str, ...]] = MORAE | {"フュ": ("hy", "u"), "デェ": ("dy", "e")}
+"""With the morae of foreign names that the voices' texts cut in two (フ-ユ, デ-エ); フュ has no symbol of its own."""

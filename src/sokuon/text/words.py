@@ -50,6 +50,8 @@ class Analysis:
 
     nodes: tuple[Node, ...]
     labels: tuple[str, ...]
+    foreign: bool = False
+    """Its readings know the morae フュ and デェ."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _word(node: Node) -> Word:
 def phonemes_of(analysis: Analysis) -> Phonemes:
     """Phones, tones, text and counts of one sentence."""
     words = words_of(analysis.nodes)
-    spoken = word_phones([word.reading for word in words])
+    spoken = word_phones([word.reading for word in words], analysis.foreign)
     phones = [phone for word in spoken for phone in word]
     tones = align_tones(phones, labelled_tones(analysis.labels))
     counts = [

@@ -12,16 +12,24 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from sokuon.text.accents import improve
 from sokuon.text.morae import count_morae
 from sokuon.text.openjtalk.binding import load_binding
 from sokuon.text.openjtalk.compiler import compile_words
+from sokuon.text.readings import choose_readings
 from sokuon.text.tables import MORAE
 from sokuon.text.words import FORCED, Analysis, Forced, Node
 
+Accents = Literal["standard", "openjtalk"]
+"""Accents as a listener expects them, or OpenJTalk's own, on which the published voices were trained."""
+
 _FORCED_RUN = re.compile(f"{FORCED}|[^{FORCED}]+")
 _LONG = "ー"
+_MARK = re.compile(r"(?<!\d)[,.]|[,.](?!\d)")
+_JAPANESE_MARKS = {",": "、", ".": "。"}
+"""The dictionary knows a full-width comma as a digit, and reads 人 after it as a counter (ニン)."""
 _LONGEST_WORD = 30
 _MARKS = frozenset("？！")
 _DIGRAPHS = frozenset(mora for mora in MORAE if len(mora) == 2)
@@ -40,9 +48,11 @@ _VOWEL_KANA = {
 class Analyzer:
     """OpenJTalk with words of the user's own. Thread-safe; loads lazily."""
 
-    def __init__(self, user_words: str = "") -> None:
+    def __init__(self, user_words: str = "", accents: Accents = "standard") -> None:
         """`user_words`: MeCab dictionary source, one row a word."""
         self._user_words = user_words
+        self._accents = accents
+        self._own_words = frozenset(row.partition(",")[0] for row in user_words.splitlines())
         self._lock = threading.Lock()
         self._jtalk: Any = None
 
@@ -55,7 +65,8 @@ class Analyzer:
             spoken = list(_for_labels(features))
             labels = self._jtalk.make_label(spoken) if any(feature["mora_size"] for feature in spoken) else []
         waiting = iter(forced)
-        return Analysis(tuple(_node(feature, waiting) for feature in features), tuple(labels))
+        nodes = tuple(_node(feature, waiting) for feature in features)
+        return Analysis(nodes, tuple(labels), foreign=self._accents != "openjtalk")
 
     def dictionary_reading(self, word: str) -> str | None:
         """Katakana of a Latin word if the dictionary holds it; OpenJTalk would spell any other."""
@@ -73,14 +84,26 @@ class Analyzer:
 
         if self._jtalk is None:
             self._jtalk = _open(self._user_words)
+        if self._accents != "openjtalk":
+            text = _MARK.sub(lambda match: _JAPANESE_MARKS[match.group()], text)
         text = normalize_unknown_itaiji(text, inference_jtalk=self._jtalk)
         morphemes, details = self._morphemes(text)
-        features = self._jtalk.run_njd_from_mecab(list(_with_forced(morphemes, forced)), True, True)
+        if self._accents != "openjtalk":
+            morphemes = choose_readings(morphemes, self._own_words)
+        morphemes = list(_with_forced(morphemes, forced))
+        features = self._jtalk.run_njd_from_mecab(morphemes, True, True)
         if details:
             mark_user_dictionary_reading_protection(features, details, (True,))
-        return pyopenjtalk.apply_postprocessing(
-            text, features, use_sudachi_kanji_yomi=False, predict_nani=True, jtalk=self._jtalk
+        plain = self._accents == "openjtalk"
+        features = pyopenjtalk.apply_postprocessing(
+            text,
+            features,
+            use_sudachi_kanji_yomi=False,
+            predict_nani=True,
+            iu_pronunciation=None if plain else "YuuBase",  # 言う is said ユー (NHK)
+            jtalk=self._jtalk,
         )
+        return features if plain else improve(features, morphemes)
 
     def _morphemes(self, text: str) -> tuple[Any, Any]:
         """MeCab's morphemes; with user words also where each came from, so that their readings stay."""

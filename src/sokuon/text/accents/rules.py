@@ -1,0 +1,145 @@
+"""The rules that OpenJTalk's accents lack, as a table. Each row: a word, what stands before it, what happens.
+
+Sources: SS Sagisaka and Sato 1983 (classes of auxiliaries and particles, as OpenJTalk has them); NHK the appendix of
+the NHK accent dictionary (1998, 2016) as its rules are described in papers; OBS seen in hand-labelled speech (JSUT
+basic5000, jsut-label), where the sources leave both open. `text/README.md` has them with examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class State(Enum):
+    """What the phrase before the word must be."""
+
+    ANY = auto()
+    ACCENTED = auto()  # the pitch has fallen
+    FLAT = auto()  # it has not: flat, or with the kernel on the last mora (渡った, 橋)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One row. Empty conditions hold always."""
+
+    words: frozenset[str]
+    """Dictionary forms."""
+    kind: str = ""
+    """Start of `part of speech:group:group`."""
+    form: str = ""
+    """Start of the conjugated form."""
+    after: frozenset[str] = frozenset()
+    """Surfaces of the word before."""
+    after_kind: str = ""
+    before: frozenset[str] = frozenset()
+    """Dictionary forms of the word after it."""
+    state: State = State.ANY
+    begins: bool | None = None
+    """True: an accent phrase begins here. False: it goes on."""
+    accent: int | None = None
+    """The word's own accent."""
+    classes: str | None = None
+    """Its accent classes (phrases.py)."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Dependent nouns keep their own accent after an accented predicate; after a flat one they stay in its phrase (NHK; SS).
+_DEPENDENT_NOUNS = {
+    "こと 事": 2,
+    "とき 時": 2,
+    "ため 為": 2,
+    "もの 物 者": 2,
+    "わけ 訳": 1,
+    "ほう 方": 1,
+}
+# Verbs that help another by て keep their own accent after an accented one; いる does not (NHK; OBS).
+_HELPERS = "もらう 貰う くれる 呉れる しまう 仕舞う くる 来る いく 行く いただく 頂く やる あげる みる おく 置く"
+_NEGATED = "ない"
+
+RULES: tuple[Rule, ...] = (
+    *(
+        Rule(_words(words), kind="名詞", after_kind=kind, state=State.ACCENTED, begins=True, accent=accent)
+        for words, accent in _DEPENDENT_NOUNS.items()
+        for kind in ("動詞", "助動詞", "形容詞", "助詞:接続助詞")
+    ),
+    *(
+        Rule(_words(words), kind="名詞", after_kind="助動詞", state=State.FLAT, accent=accent, classes="C1")
+        for words, accent in _DEPENDENT_NOUNS.items()
+    ),
+    # のよう, いるよう: the pitch falls after よ (NHK).
+    Rule(_words("よう 様"), kind="名詞:非自立:助動詞語幹", state=State.FLAT, classes="F2@1"),
+    Rule(_words("べし"), after_kind="動詞", state=State.ACCENTED, begins=True, accent=1),
+    Rule(_words("ごとし 如し"), state=State.ACCENTED, begins=True, accent=1),
+    # 来た, 来て have no kernel on the devoiced き (NHK).
+    Rule(
+        _words("くる 来る"),
+        kind="動詞:非自立",
+        form="連用",
+        after=_words("て で"),
+        state=State.ACCENTED,
+        begins=True,
+        accent=0,
+    ),
+    Rule(_words(_HELPERS), kind="動詞:非自立", after=_words("て で"), state=State.ACCENTED, begins=True),
+    Rule(_words("くださる 下さる"), kind="動詞:非自立", form="命令", after=_words("て で"), begins=True, accent=3),
+    # 〜てはいけない, 〜なければならない: the verb keeps its accent (OBS).
+    Rule(_words("なる いける"), kind="動詞", form="未然", after=_words("は ば"), state=State.ACCENTED, begins=True),
+    Rule(_words(_NEGATED), after=_words("は が も"), begins=True, accent=1),
+    # Passives of flat verbs are flat, those of サ変 nouns keep the noun's accent (SS: F1, NHK).
+    Rule(_words("れる られる"), kind="動詞:接尾", state=State.FLAT, classes="F1"),
+    Rule(_words("れる"), kind="動詞:接尾", after=_words("さ"), classes="F1"),
+    # 〜である after a flat word: the pitch falls after あ (NHK).
+    Rule(_words("ある"), kind="助動詞", after=_words("で"), state=State.FLAT, classes="F2@1"),
+    # 〜ている stays flat after a flat verb (NHK); OpenJTalk puts the kernel on its る.
+    Rule(_words("いる"), kind="動詞:非自立", after=_words("て で"), state=State.FLAT, classes="F1"),
+    # 接続助詞 が after a flat predicate: the pitch falls before it (NHK).
+    Rule(_words("が"), kind="助詞:接続助詞", state=State.FLAT, classes="F2@0"),
+    # Flat 〜ない before a particle: the pitch falls after な (NHK).
+    Rule(
+        _words("と が から ので のに けど けれど の し"),
+        after=_words("ない"),
+        after_kind="助動詞",
+        state=State.FLAT,
+        classes="F2@-1",
+    ),
+    # 億円, 兆円: the kernel is the number's (NHK).
+    Rule(_words("円"), kind="名詞:接尾:助数詞", after=_words("億 兆"), classes="F4@-1"),
+    # というN: one phrase with a flat word, its own after an accented one (OBS).
+    Rule(
+        _words("いう 言う"),
+        kind="動詞",
+        form="基本形",
+        after=_words("と"),
+        state=State.FLAT,
+        begins=False,
+        classes="F1",
+    ),
+    # Nを+する: する begins a phrase, unlike in N+する (OBS).
+    Rule(_words("する"), kind="動詞:自立", after=_words("を"), begins=True),
+    # 〜のこと: こと keeps its accent after a flat word too (OBS).
+    Rule(_words("こと 事"), kind="名詞", after_kind="助詞:連体化", begins=True, accent=2),
+    # 〜ています after an accented verb: ます has its own kernel, and い begins a phrase for it (OBS).
+    Rule(
+        _words("いる"),
+        kind="動詞:非自立",
+        after=_words("て で"),
+        before=_words("ます"),
+        state=State.ACCENTED,
+        begins=True,
+    ),
+    Rule(_words("です"), form="未然", state=State.ACCENTED, begins=True, accent=2),
+)
+
+
+def by_word(rules: Iterable[Rule]) -> dict[str, tuple[Rule, ...]]:
+    """The rules of each dictionary form, in the table's order."""
+    table: dict[str, tuple[Rule, ...]] = {}
+    for rule in rules:
+        for word in rule.words:
+            table[word] = (*table.get(word, ()), rule)
+    return table
