@@ -24,7 +24,7 @@ from sokuon.voices.voice import Voice
 
 I64 = npt.NDArray[np.int64]
 Chunking = Callable[[int], list[int]]  # frames → sizes that sum to it
-_log = logging.getLogger("sokuon")
+_log = logging.getLogger("sokuon.networks")
 _FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop: the first sound leaves early
 _GROWTH = 2  # each chunk twice as long as the one before: the margin is paid ever more rarely
 _LARGEST_CHUNK_FRAMES = 384
