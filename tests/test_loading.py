@@ -37,16 +37,18 @@ def test_without_a_bert_all_three_ways_are_said(converted: Path) -> None:
         sokuon.load(converted / "voice")
 
 
-@pytest.mark.parametrize("place", ["missing", "voice/voice.json"])
-def test_what_is_no_folder_is_said(converted: Path, place: str) -> None:
-    with pytest.raises(VoiceNotFoundError, match="is not a folder; give the folder of a voice"):
+@pytest.mark.parametrize(
+    ("place", "problem"), [("missing", "missing does not exist; give"), ("voice/voice.json", "voice.json is no voice")]
+)
+def test_what_is_no_voice_is_said(converted: Path, place: str, problem: str) -> None:
+    with pytest.raises(VoiceError, match=problem):
         sokuon.load(converted / place, bert=converted / "bert")
-    with pytest.raises(VoiceNotFoundError, match="is not a folder; give the folder of a BERT"):
+    with pytest.raises(VoiceNotFoundError, match=r"does not exist; give|is not a folder; give the folder of a BERT"):
         sokuon.load(converted / "voice", bert=converted / place)
 
 
 def test_empty_folder_is_said(converted: Path, tmp_path: Path) -> None:
-    with pytest.raises(VoiceNotFoundError, match=r"holds no \.safetensors file"):
+    with pytest.raises(VoiceNotFoundError, match=r"holds no voice; a voice is"):
         sokuon.load(tmp_path, bert=converted / "bert", threads=1)
 
 

@@ -25,7 +25,7 @@ OPTIONS = {
 ERRORS = {
     "OptionError": ValueError, "TextError": ValueError, "DictionaryError": ValueError, "VoiceError": ValueError,
     "VoiceNotFoundError": FileNotFoundError, "WeightError": ValueError, "AudioError": ValueError,
-    "MissingExtraError": ImportError,
+    "MissingExtraError": ImportError, "DownloadError": ConnectionError,
 }  # fmt: skip
 
 
@@ -49,7 +49,10 @@ def test_options_and_their_defaults() -> None:
 
 
 def test_calls() -> None:
-    assert parameters(sokuon.load) == ["voice", "bert", "threads", "precision", "backend", "weights", "dictionary"]
+    assert parameters(sokuon.load) == [
+        "voice", "model", "bert", "download", "threads", "precision", "backend", "weights", "dictionary",
+        "accents",
+    ]  # fmt: skip
     assert parameters(sokuon.Engine.add_voice) == ["self", "voice", "name", "bert", "threads"]
     assert parameters(sokuon.Engine.remove_voice) == ["self", "name"]
     for method in (sokuon.Engine.speak, sokuon.Engine.stream):

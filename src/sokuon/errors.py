@@ -30,6 +30,10 @@ class VoiceNotFoundError(VoiceError, FileNotFoundError):
     """A voice or BERT folder, or a file it must hold, does not exist."""
 
 
+class DownloadError(SokuonError, ConnectionError):
+    """A voice or BERT cannot be fetched: no network, no permission, gone, or not what its place promised."""
+
+
 class WeightError(VoiceError):
     """A tensor is missing, unknown, or of the wrong shape."""
 
@@ -40,8 +44,3 @@ class AudioError(SokuonError, ValueError):
 
 class MissingExtraError(SokuonError, ImportError):
     """A feature needs an optional dependency that is not installed."""
-
-
-def printable(text: str, allowed: str = "\u3000") -> str:
-    """Text from outside, harmless for a terminal: control characters and what reverses a line as their escapes."""
-    return "".join(char if char.isprintable() or char in allowed else ascii(char)[1:-1] for char in text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +17,11 @@ from sokuon.networks.threads import thread_count
 from sokuon.storage.cache import cached
 from sokuon.text import Accents, FrontEnd
 from sokuon.text.dictionary import UserDictionary
+from sokuon.voices.berts import find_bert
 from sokuon.voices.builtin import BUILTIN
-from sokuon.voices.published import find_bert_weights, find_weights
+from sokuon.voices.published import find_bert_weights
+from sokuon.voices.source_files import voice_files
+from sokuon.voices.sources import resolve
 from sokuon.voices.voice import Voice
 
 _PRECISIONS = ("fp32", "q8", "q4", "int8-dynamic")
@@ -28,7 +30,9 @@ _PRECISIONS = ("fp32", "q8", "q4", "int8-dynamic")
 def load(
     voice: str | Path | None = None,
     *,
+    model: str | None = None,
     bert: str | Path | None = None,
+    download: bool = False,
     threads: int | None = None,
     precision: str = "q8",
     backend: Backend = "auto",
@@ -38,16 +42,19 @@ def load(
 ) -> Engine:
     """An engine for one voice; more can be added with `Engine.add_voice`.
 
-    `voice` is a voice folder, converted or as its author published it (converted once into a cache); None is the
-    built-in voice. `bert` is the folder of the BERT it was trained on, converted or in Hugging Face layout; by default
-    the folder `bert` inside the voice folder, else `$SOKUON_BERT`. `threads` work on one request; None uses what
-    affinity and cgroup allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `backend` (auto,
-    native, onnx) and `weights` (q16, fp32) are explained at `sokuon.networks.runtime.Runtime`. `accents`: "standard"
-    as a listener expects them, "openjtalk" as OpenJTalk labels them (so were the texts of published voices).
-    Raises VoiceNotFoundError, VoiceError, OptionError.
+    `voice` is a voice folder or file, converted or as its author published it (converted once into a cache), or an
+    address of one (hf://, s3://, https://, aivis://), fetched once; `model` names one of several voices there; None is
+    the built-in voice. `bert` is the folder or address of the BERT it was trained on, converted or in Hugging Face
+    layout; by default the folder `bert` inside the voice folder, else `$SOKUON_BERT`, else the usual one if it was
+    fetched before, or may be fetched now: `download`. `threads` work on one request; None uses what affinity and cgroup
+    allow. `precision` (fp32, q8, q4) is that of a BERT that has to be converted. `backend` (auto, native, onnx) and
+    `weights` (q16, fp32) are explained at `sokuon.networks.runtime.Runtime`. `accents`: "standard" as a listener
+    expects them, "openjtalk" as OpenJTalk labels them (so were the texts of published voices).
+    Raises VoiceNotFoundError, VoiceError, OptionError, DownloadError, MissingExtraError.
     """
     opener = Opener(Runtime(thread_count(threads), backend, weights), precision)
-    folder, bert_folder = _folders(voice, bert)
+    folder = BUILTIN / "voice" if voice is None else resolve(voice, model)
+    bert_folder = BUILTIN / "bert" if voice is None and bert is None else find_bert(folder, bert, lambda: download)
     return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary, accents), opener)
 
 
@@ -68,7 +75,7 @@ class Opener:
     def voice(self, folder: Path, bert: Path | None = None) -> LoadedVoice:
         """A voice with its own BERT: the one given, else as `load` finds it. Raises VoiceNotFoundError, VoiceError."""
         builtin = folder.resolve() == (BUILTIN / "voice").resolve()
-        folder, bert_folder = _folders(None if builtin else folder, None if builtin else bert)
+        bert_folder = BUILTIN / "bert" if builtin else find_bert(folder, bert, lambda: False)
         return open_voice(folder, self.bert(bert_folder), self.runtime)
 
     def __call__(
@@ -76,8 +83,8 @@ class Opener:
     ) -> LoadedVoice:
         """See VoiceOpener."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=thread_count(threads))
-        shared = first.bert if bert is None else self.bert(Path(bert).expanduser())
-        return open_voice(Path(voice).expanduser(), shared, runtime)
+        shared = first.bert if bert is None else self.bert(resolve(bert, kind="bert"))
+        return open_voice(resolve(voice), shared, runtime)
 
 
 def open_voice(folder: Path, bert: Bert, runtime: Runtime) -> LoadedVoice:
@@ -92,14 +99,12 @@ def open_voice(folder: Path, bert: Bert, runtime: Runtime) -> LoadedVoice:
     return LoadedVoice(voice, Synthesizer.open(voice, runtime), bert, runtime)
 
 
-def converted_voice(folder: Path) -> Path:
-    """`folder` itself if it is converted, else its conversion in the cache."""
-    if not folder.is_dir():
-        raise VoiceNotFoundError(f"{folder} is not a folder; give the folder of a voice.")
-    if (folder / MANIFEST).is_file():
-        return folder
-    files = [find_weights(folder), folder / "config.json", folder / "style_vectors.npy"]
-    return cached("voices", files, _convert_voice)
+def converted_voice(source: Path) -> Path:
+    """`source` itself if it is a converted folder, else its conversion in the cache."""
+    if (source / MANIFEST).is_file():
+        return source
+    files = voice_files(source)
+    return cached("voices", files.all, lambda _, target: _convert_voice(source, target), name=files.name)
 
 
 def converted_bert(folder: Path, precision: str) -> Path:
@@ -130,19 +135,3 @@ def check_precision(name: str) -> None:
     """Raise OptionError unless a BERT can be converted to this precision."""
     if name not in _PRECISIONS:
         raise OptionError(f"precision is {name!r}; it must be one of {', '.join(_PRECISIONS)}.")
-
-
-def _folders(voice: str | Path | None, bert: str | Path | None) -> tuple[Path, Path]:
-    folder = Path(voice).expanduser() if voice is not None else BUILTIN / "voice"
-    if bert is not None:
-        return folder, Path(bert).expanduser()
-    beside = BUILTIN / "bert" if voice is None else folder / "bert"
-    if beside.is_dir():
-        return folder, beside
-    named = os.environ.get("SOKUON_BERT")
-    if not named:
-        raise VoiceNotFoundError(
-            f"no BERT for {folder}; pass bert=FOLDER (--bert on the command line), set SOKUON_BERT, or put the folder "
-            "of ku-nlp/deberta-v2-large-japanese-char-wwm into the voice folder as `bert`."
-        )
-    return folder, Path(named).expanduser()

@@ -20,7 +20,7 @@ from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError, WeightErr
 from sokuon.formats.contracts import DECODER, ENCODER, FLOW, Contract
 from sokuon.storage.tensors import TensorFile, widen_bfloat16
 from sokuon.voices.licence import read_licence
-from sokuon.voices.published import find_weights
+from sokuon.voices.source_files import find_weights
 from sokuon.voices.voice import Voice
 
 CONTRACTS = (ENCODER, FLOW, DECODER)

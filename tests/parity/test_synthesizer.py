@@ -25,7 +25,7 @@ from sokuon.networks.synthesizer import Encoded, Synthesizer, Utterance, duratio
 from sokuon.options import SynthesisOptions
 from sokuon.storage.tensors import TensorFile, to_float32
 from sokuon.text import Slots
-from sokuon.voices.published import find_weights
+from sokuon.voices.source_files import find_weights
 from sokuon.voices.voice import Voice
 
 HERE = Path(__file__).parent

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from sokuon.cli.terminal import BertOption, ThreadsOption
+from sokuon.cli.terminal import BertOption, ThreadsOption, YesOption, watching
 from sokuon.errors import MissingExtraError
 
 
 def serve(
     voices: Annotated[
-        list[Path] | None, typer.Argument(help="Voice folders, or folders of voices; else the built-in voice.")
+        list[str] | None,
+        typer.Argument(help="Voices: folders, files or addresses, or folders of voices; else the built-in voice."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="50021")] = None,
@@ -21,6 +22,7 @@ def serve(
     threads: ThreadsOption = None,
     memory: Annotated[str | None, typer.Option(help="Unload voices beyond this, such as 3GB.")] = None,
     bert: BertOption = None,
+    yes: YesOption = False,
     origin: Annotated[list[str] | None, typer.Option(help="Browser origin to let in besides this machine's.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with these settings and more.")] = None,
     dictionary: Annotated[Path | None, typer.Option(help="User dictionary (JSON) instead of the usual one.")] = None,
@@ -40,4 +42,17 @@ def serve(
 
     given = {"host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory,
              "origins": tuple(origin or ())}  # fmt: skip
-    listen(make_service(voices or [], bert, read_settings(config, given), open_dictionary(dictionary)))
+    places, bert_folder = _found(voices or [], bert, yes)
+    listen(make_service(places, bert_folder, read_settings(config, given), open_dictionary(dictionary)))
+
+
+def _found(voices: list[str], bert: str | None, yes: bool) -> tuple[list[Path], Path | None]:
+    """Voices and BERT as places of this machine, fetched where they are addresses."""
+    from sokuon.voices.berts import BERT
+    from sokuon.voices.fetch.address import is_address
+    from sokuon.voices.sources import resolve
+
+    bert = BERT if bert is None and yes and voices else bert
+    with watching() as watch:
+        places = [resolve(name, watch=watch) if is_address(name) else Path(name) for name in voices]
+        return places, None if bert is None else resolve(bert, kind="bert", watch=watch)

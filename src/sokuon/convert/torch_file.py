@@ -159,7 +159,9 @@ def _read_state(data: mmap.mmap, begin: int, end: int) -> dict[str, _Tensor]:
     state = _Machine().run(data[begin:end])
     if not isinstance(state, dict):
         raise ValueError(f"it holds a {type(state).__name__}")
-    return {name: item for name, item in state.items() if isinstance(item, _Tensor)}
+    model = state.get("model")  # training checkpoints keep it beside the optimizer's state
+    tensors = model if isinstance(model, dict) else state
+    return {name: item for name, item in tensors.items() if isinstance(item, _Tensor) and type(name) is str}
 
 
 class _Machine:
@@ -205,8 +207,8 @@ class _Machine:
     def fill(self, items: list[Any]) -> None:
         """Names and values into the dict that lies on top."""
         names, values = items[::2], items[1::2]
-        if not all(type(name) is str for name in names):
-            raise VoiceError("a name in the state dict is no text.")
+        if not all(type(name) in (str, int) for name in names):  # optimizers number their parameters
+            raise VoiceError("a name in the state dict is neither text nor a number.")
         self._top(dict).update(zip(names, values, strict=True))
 
     def extend(self, items: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""From a Style-Bert-VITS2 voice folder, as its author published it, to a converted voice folder."""
+"""From a Style-Bert-VITS2 voice, as its author published it, to a converted voice folder."""
 
 from __future__ import annotations
 
@@ -6,65 +6,63 @@ from pathlib import Path
 
 import numpy as np
 
+from sokuon.convert.published import PublishedVoice, open_published
 from sokuon.convert.voice_graphs import Progress, write_graphs
-from sokuon.errors import VoiceError, VoiceNotFoundError, WeightError
+from sokuon.errors import WeightError
+from sokuon.formats.about import About
 from sokuon.formats.voice import MANIFEST, Manifest
 from sokuon.storage.folders import replacing_folder
-from sokuon.storage.tensors import F32, TensorFile
-from sokuon.voices.licence import read_licence
-from sokuon.voices.published import SourceConfig, find_weights, read_config
-from sokuon.voices.voice import check_style_vectors
-
-_OTHER_MODELS = "enc_p.ja_bert_proj.weight"  # only in Style-Bert-VITS2 models that are not JP-Extra
+from sokuon.storage.tensors import F32
+from sokuon.voices.licence import first_line
 
 
 def convert_voice(source: Path, target: Path, progress: Progress | None = None) -> None:
-    """Convert the voice in folder `source` into folder `target`, whole or not at all.
+    """Convert the voice at `source`, a folder or file, into folder `target`, whole or not at all.
 
     `progress` is called with the name of each stage. Raises VoiceError (not JP-Extra, damaged),
     VoiceNotFoundError (a file is missing) or WeightError (a tensor is missing, unknown or misshaped).
     """
-    config = read_config(source / "config.json")
-    weights = find_weights(source)
-    styles = _style_vectors(source / "style_vectors.npy", config)
-    tensors = TensorFile(weights)
-    if _OTHER_MODELS in tensors:
-        raise VoiceError(f"{weights} is not a JP-Extra voice; only JP-Extra voices can be converted.")
+    write_voice(open_published(source), target, progress or _silent)
+
+
+def write_voice(voice: PublishedVoice, target: Path, progress: Progress) -> None:
+    """Write the converted folder of a voice that was read."""
     with replacing_folder(target, MANIFEST) as folder:
-        speakers = write_graphs(tensors, weights, config, folder, progress or _silent)
-        _check_speakers(config, speakers, weights)
-        np.save(folder / "style_vectors.npy", styles)
+        speakers = write_graphs(voice.tensors, voice.weights, voice.config, folder, progress)
+        _check_speakers(voice, speakers)
+        np.save(folder / "style_vectors.npy", voice.styles)
         np.save(folder / "speakers.npy", speakers)
-        _manifest(config, tensors, source).write(folder)
+        _manifest(voice).write(folder)
+        if voice.about != About():
+            voice.about.write(folder)
+        if voice.check is not None:
+            progress("comparison")
+            voice.check(folder)
 
 
 def _silent(stage: str) -> None:
     """Nobody watches."""
 
 
-def _style_vectors(path: Path, config: SourceConfig) -> F32:
-    try:
-        vectors = np.asarray(np.load(path, allow_pickle=False), np.float32)
-    except FileNotFoundError as error:
-        raise VoiceNotFoundError(f"{path} does not exist; a voice folder needs its style vectors.") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise VoiceError(f"{path} is not a NumPy array ({error}); take the file its author published.") from error
-    check_style_vectors(vectors, config.styles, path)
-    return vectors
+def _check_speakers(voice: PublishedVoice, speakers: F32) -> None:
+    if max(voice.config.speakers.values()) >= len(speakers):
+        raise WeightError(f"{voice.weights}: emb_g.weight has {len(speakers)} rows, fewer than spk2id needs.")
 
 
-def _check_speakers(config: SourceConfig, speakers: F32, weights: Path) -> None:
-    if max(config.speakers.values()) >= len(speakers):
-        raise WeightError(f"{weights}: emb_g.weight has {len(speakers)} rows, fewer than spk2id needs.")
-
-
-def _manifest(config: SourceConfig, tensors: TensorFile, source: Path) -> Manifest:
+def _manifest(voice: PublishedVoice) -> Manifest:
+    config = voice.config
     return Manifest(
         name=config.name,
         add_blank=config.add_blank,
-        bert_width=tensors.entries["enc_p.bert_proj.weight"].shape[1],
+        bert_width=voice.tensors["enc_p.bert_proj.weight"].shape[1],
         speakers=config.speakers,
         styles=config.styles,
         decoder=config.decoder,
-        licence=read_licence(source),
+        licence=first_line(voice.about.licence) or None if voice.about.licence else _stated(voice),
     )
+
+
+def _stated(voice: PublishedVoice) -> str | None:
+    """The licence that the place stated from which the voice was fetched."""
+    licence = (voice.about.origin or {}).get("licence")
+    return first_line(str(licence)) if licence else None

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.contracts import Contract, Port
-from sokuon.native.interruptible import interruptible
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -78,15 +77,8 @@ class Session:
         options = ort.RunOptions()
         if shrink:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-
-        def work() -> list[npt.NDArray[np.float32]]:
-            outputs: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, inputs, options)
-            return outputs
-
-        def stop() -> None:
-            options.terminate = True
-
-        return interruptible(work, stop)
+        outputs: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, inputs, options)
+        return outputs
 
 
 def _options(threads: int, arena: bool) -> ort.SessionOptions:

@@ -45,15 +45,17 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("sokuon")
 
 
-def cached(kind: str, files: list[Path], convert: Convert, variant: str = "") -> Path:
+def cached(kind: str, files: list[Path], convert: Convert, variant: str = "", name: str | None = None) -> Path:
     """The converted folder for a source made of `files`, converting it first if it is new.
 
-    `kind` is the subfolder (voices, berts), `variant` tells apart conversions of one source. Errors of `convert` pass.
+    `kind` is the subfolder (voices, berts), `variant` tells apart conversions of one source, `name` is
+    what people know it by, else that of the files' folder. Errors of `convert` pass.
     """
     root = cache_folder() / kind
     digests = [f"{path.name} {_digest(root, path)}" for path in files]
     source = files[0].parent
-    target, *older = (root / _name(source, digests, variant, version) for version in range(_CONVERTER, 0, -1))
+    name = name or source.resolve().name
+    target, *older = (root / _name(name, digests, variant, version) for version in range(_CONVERTER, 0, -1))
     if not _is_whole(target):
         with _workspace(root) as work:
             made = work / target.name
@@ -110,9 +112,9 @@ def _keep_first(made: Path, target: Path) -> None:
             raise
 
 
-def _name(source: Path, digests: list[str], variant: str, version: int) -> str:
+def _name(name: str, digests: list[str], variant: str, version: int) -> str:
     digest = hashlib.sha256("\n".join([f"{version} {variant}", *digests]).encode())
-    return f"{source.resolve().name[:_NAME_CHARACTERS]}-{digest.hexdigest()[:16]}"
+    return f"{name[:_NAME_CHARACTERS]}-{digest.hexdigest()[:16]}"
 
 
 def _digest(root: Path, path: Path) -> str:

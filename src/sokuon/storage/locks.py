@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -22,13 +23,16 @@ _POLL_S = 0.02
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold `path`.lock, by a lock of the system's, which ends with its process. DictionaryError after 10 s."""
+def locked(path: Path, timeout_s: float | None = _TIMEOUT_S) -> Iterator[None]:
+    """Hold `path`.lock, by a lock of the system's, which ends with its process.
+
+    DictionaryError after `timeout_s`; None waits as long as it takes.
+    """
     lock = path.with_name(path.name + ".lock")
-    deadline = time.monotonic() + _TIMEOUT_S
+    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
     while (held := _try_lock(lock)) is None:
         if time.monotonic() > deadline:
-            raise DictionaryError(f"{path} has been in use by another process for {_TIMEOUT_S:g} s: try again later.")
+            raise DictionaryError(f"{path} has been in use by another process for {timeout_s:g} s: try again later.")
         time.sleep(_POLL_S)
     try:
         yield

@@ -14,6 +14,8 @@ from typing import Any
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.decoder_config import DecoderConfig
 
+_NOT_OURS = "{} is not a Style-Bert-VITS2 configuration ({}); take the file its author published."
+
 
 @dataclass(frozen=True)
 class SourceConfig:
@@ -38,14 +40,20 @@ def read_config(path: Path) -> SourceConfig:
         raise VoiceNotFoundError(f"{path} does not exist; a voice folder needs its config.json beside the weights.")
     try:
         config = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise VoiceError(_NOT_OURS.format(path, error)) from error
+    return source_config(config, path)
+
+
+def source_config(config: Any, path: Path) -> SourceConfig:
+    """The configuration that a JSON document holds; errors name `path`. Raises VoiceError."""
+    try:
         _refuse_other_models(config)
         return _source_config(config)
+    except VoiceError as error:
+        raise VoiceError(f"{path}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-        if isinstance(error, VoiceError):
-            raise VoiceError(f"{path}: {error}") from error
-        raise VoiceError(
-            f"{path} is not a Style-Bert-VITS2 configuration ({error!r}); take the file its author published."
-        ) from error
+        raise VoiceError(_NOT_OURS.format(path, repr(error))) from error
 
 
 def _refuse_other_models(config: dict[str, Any]) -> None:
@@ -134,14 +142,6 @@ def _positive(value: Any, name: str) -> int:
     if number < 1:
         raise VoiceError(f"{name} is {value}; it must be 1 or more.")
     return number
-
-
-def find_weights(source: Path) -> Path:
-    """Of a voice: the newest `*.safetensors` that is not hidden (spec voice-files section 1)."""
-    found = [path for path in source.glob("*.safetensors") if not path.name.startswith(".")]
-    if not found:
-        raise VoiceNotFoundError(f"{source} holds no .safetensors file; put the voice's weights there.")
-    return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def find_bert_weights(source: Path) -> Path:

@@ -1,0 +1,109 @@
+"""A voice in any of its published forms → configuration, tensors, style vectors and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sokuon.convert.torch_file import TorchFile
+from sokuon.errors import VoiceError, VoiceNotFoundError
+from sokuon.formats.about import About
+from sokuon.storage.tensors import F32, TensorFile
+from sokuon.voices.aivm import AivmMetadata, is_graph, read_metadata
+from sokuon.voices.fetch.store import Record, origin_of
+from sokuon.voices.licence import licence_text
+from sokuon.voices.published import SourceConfig, read_config, source_config
+from sokuon.voices.source_files import VoiceFiles, voice_files
+from sokuon.voices.voice import check_style_vectors
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+_OTHER_MODELS = "enc_p.ja_bert_proj.weight"  # only in Style-Bert-VITS2 models that are not JP-Extra
+
+
+@dataclass(frozen=True)
+class PublishedVoice:
+    """Everything a conversion needs. `check` compares the converted folder with the source, where that must be."""
+
+    config: SourceConfig
+    tensors: Tensors
+    weights: Path
+    styles: F32
+    about: About
+    check: Callable[[Path], None] | None = None
+
+
+def open_published(source: Path) -> PublishedVoice:
+    """Read a voice folder, its weights file, or a file that holds a whole voice. Raises VoiceError, WeightError."""
+    files = voice_files(source)
+    voice = _container(files) if files.config is None or files.styles is None else _folder(files, files.config)
+    if _OTHER_MODELS in voice.tensors:
+        raise VoiceError(f"{voice.weights} is not a JP-Extra voice; only JP-Extra voices can be converted.")
+    check_style_vectors(voice.styles, voice.config.styles, files.styles or files.weights)
+    return voice
+
+
+def _folder(files: VoiceFiles, config_file: Path) -> PublishedVoice:
+    """config.json, style_vectors.npy and weights side by side."""
+    config = read_config(config_file)
+    styles = _style_vectors(files.weights.with_name("style_vectors.npy"))
+    tensors, check = _tensors(files.weights)
+    about = About(licence_text(config_file.parent), _origin(config_file.parent))
+    return PublishedVoice(config, tensors, files.weights, styles, about, check)
+
+
+def _container(files: VoiceFiles) -> PublishedVoice:
+    """One file that holds a whole voice: AIVM's metadata say what a folder's files would."""
+    metadata = read_metadata(files.weights)
+    if metadata is None:
+        raise VoiceError(
+            f"{files.weights} has no metadata of AIVM; put its config.json and style_vectors.npy beside it."
+        )
+    config = _aivm_config(metadata, files.weights)
+    tensors, check = _tensors(files.weights)
+    licence = metadata.manifest.get("license") or metadata.manifest.get("terms_of_use")
+    about = About(str(licence) if licence else None, _origin(files.weights), metadata.manifest)
+    return PublishedVoice(config, tensors, files.weights, metadata.styles, about, check)
+
+
+def _aivm_config(metadata: AivmMetadata, path: Path) -> SourceConfig:
+    """The hyper-parameters, with speakers and styles as the manifest has them."""
+    config = source_config(dict(metadata.config), path)
+    return replace(config, name=metadata.name, speakers=metadata.speaker_rows, styles=metadata.style_rows)
+
+
+def _tensors(weights: Path) -> tuple[Tensors, Callable[[Path], None] | None]:
+    """The weights by name, and a check of what is made of them where they had to be recovered."""
+    if weights.suffix.lower() in (".pth", ".pt"):
+        return TorchFile(weights), None
+    if is_graph(weights):
+        raise VoiceError(f"{weights} is a graph; give the voice's .safetensors file.")
+    return TensorFile(weights), None
+
+
+def _style_vectors(path: Path) -> F32:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+    except FileNotFoundError as error:
+        raise VoiceNotFoundError(f"{path} does not exist; a voice folder needs its style vectors.") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise VoiceError(f"{path} is not a NumPy array ({error}); take the file its author published.") from error
+
+
+def _origin(source: Path) -> Mapping[str, Any] | None:
+    """Where a fetched voice came from."""
+    record = origin_of(source)
+    return None if record is None else describe(record)
+
+
+def describe(record: Record) -> dict[str, Any]:
+    """A record as about.json keeps it."""
+    kept = {
+        "address": record.address, "model": record.model, "revision": record.revision, "licence": record.licence,
+        "fetched": record.fetched, "sha256": {path: file.get("sha256") for path, file in record.files.items()},
+    }  # fmt: skip
+    return {key: value for key, value in kept.items() if value}

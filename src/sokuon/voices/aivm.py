@@ -1,0 +1,175 @@
+"""AIVM and AIVMX: a voice in one file, its configuration, style vectors and manifest as metadata of the weights.
+
+Source: spec voice-files section 3. Metadata are read without the weights: of the tensor file's header, or of the
+graph's last fields (protocol buffers: a tag, a length, a value, again and again).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import mmap
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sokuon.errors import VoiceError
+from sokuon.storage.tensors import F32
+
+ARCHITECTURE = "Style-Bert-VITS2 (JP-Extra)"
+_KEYS = ("aivm_manifest", "aivm_hyper_parameters", "aivm_style_vectors")
+_MOST_METADATA_BYTES = 256_000_000  # pictures and samples included
+_MOST_STYLES = 4096
+_METADATA_PROPS = 14  # field of ModelProto
+_KEY, _VALUE = 1, 2  # fields of StringStringEntryProto
+_LENGTH_DELIMITED = 2
+
+
+@dataclass(frozen=True)
+class AivmMetadata:
+    """What an AIVM file says besides its weights; `config` is the config.json of its architecture."""
+
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    styles: F32  # [styles, 256]
+
+    @property
+    def name(self) -> str:
+        """The voice's name."""
+        return str(self.manifest.get("name") or "voice")
+
+    @property
+    def speaker_rows(self) -> dict[str, int]:
+        """Speaker → row of the speaker table, in the manifest's order."""
+        return _rows(self.manifest["speakers"])
+
+    @property
+    def style_rows(self) -> dict[str, int]:
+        """Style → row of the style vectors; a name that speakers use for different rows is told apart by speaker."""
+        rows: dict[str, int] = {}
+        for speaker in self.manifest["speakers"]:
+            for name, row in _rows(speaker["styles"]).items():
+                rows[name if rows.get(name, row) == row else f"{speaker['name']}/{name}"] = row
+        return rows
+
+
+def read_metadata(path: Path) -> AivmMetadata | None:
+    """The metadata of an .aivm, .aivmx, .safetensors or .onnx file; None if it has none of AIVM's.
+
+    Raises VoiceError for damage, and for an architecture that is not JP-Extra.
+    """
+    try:
+        found = dict(_onnx_metadata(path) if is_graph(path) else _tensor_metadata(path))
+        if _KEYS[0] not in found:
+            return None
+        return _parsed(found)
+    except VoiceError as error:
+        raise VoiceError(f"{path}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error, OSError) as error:
+        raise VoiceError(f"{path} has damaged AIVM metadata ({error!r}); download it again.") from error
+
+
+def is_graph(path: Path) -> bool:
+    """True for an ONNX file, by its suffix."""
+    return path.suffix.lower() in (".aivmx", ".onnx")
+
+
+def _parsed(found: Mapping[str, str]) -> AivmMetadata:
+    manifest = json.loads(found["aivm_manifest"])
+    architecture = manifest["model_architecture"]
+    if architecture != ARCHITECTURE:
+        raise VoiceError(f"its architecture is {architecture!r}; only {ARCHITECTURE} can be converted.")
+    if not manifest["speakers"] or not all(speaker["styles"] for speaker in manifest["speakers"]):
+        raise VoiceError("its manifest names no speaker, or a speaker without styles.")
+    config = json.loads(found["aivm_hyper_parameters"])
+    if not isinstance(config, dict):
+        raise VoiceError("its hyper-parameters are not a configuration.")
+    return AivmMetadata(manifest, config, _style_vectors(found))
+
+
+def _style_vectors(found: Mapping[str, str]) -> F32:
+    if not found.get("aivm_style_vectors"):
+        raise VoiceError("it has no style vectors, which JP-Extra voices need.")
+    try:
+        data = base64.b64decode(found["aivm_style_vectors"], validate=True)
+    except binascii.Error as error:
+        raise VoiceError("its style vectors are not Base64.") from error
+    vectors = np.asarray(np.load(io.BytesIO(data), allow_pickle=False), np.float32)
+    if len(vectors) > _MOST_STYLES:
+        raise VoiceError(f"it has {len(vectors)} style vectors; {_MOST_STYLES} are the most.")
+    return vectors
+
+
+def _rows(items: Any) -> dict[str, int]:
+    rows = {str(item["name"]): int(item["local_id"]) for item in items}
+    if min(rows.values()) < 0:
+        raise ValueError("a local_id is negative")
+    return rows
+
+
+def _tensor_metadata(path: Path) -> Iterator[tuple[str, str]]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > _MOST_METADATA_BYTES:
+            raise ValueError("its header is larger than any voice needs")
+        header = json.loads(file.read(length))
+    metadata = header.get("__metadata__", {})
+    return ((key, metadata[key]) for key in _KEYS if key in metadata)
+
+
+def _onnx_metadata(path: Path) -> Iterator[tuple[str, str]]:
+    """The entries of AIVM among metadata_props."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        total = 0
+        for number, begin, end in fields(data, 0, len(data)):
+            if number != _METADATA_PROPS:
+                continue
+            total += end - begin
+            if total > _MOST_METADATA_BYTES:
+                raise ValueError("its metadata are larger than any voice needs")
+            parts = {n: data[b:e].decode() for n, b, e in fields(data, begin, end)}
+            if parts.get(_KEY) in _KEYS:
+                yield parts[_KEY], parts.get(_VALUE, "")
+
+
+def fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """(field number, begin, end) of every length-delimited field of the message at [begin, end); others are skipped.
+
+    Raises ValueError for bytes that are no message.
+    """
+    while begin < end:
+        tag, begin = varint(data, begin, end)
+        kind, number = tag & 7, tag >> 3
+        if kind == _LENGTH_DELIMITED:
+            length, begin = varint(data, begin, end)
+            if length > end - begin:
+                raise ValueError("a field reaches beyond the file's end")
+            yield number, begin, begin + length
+            begin += length
+        elif kind == 0:
+            _, begin = varint(data, begin, end)
+        elif kind in (1, 5):
+            begin += 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"a field has the unknown kind {kind}")
+    if begin != end:
+        raise ValueError("a field reaches beyond the file's end")
+
+
+def varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    """A number of variable length, and where it ends."""
+    value = shift = 0
+    while at < end and shift < 64:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+    raise ValueError("a number reaches beyond its end")
