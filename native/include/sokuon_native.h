@@ -51,6 +51,13 @@ SK_API const char* sk_isa(void);
 /* Instruction sets usable on this machine, best first, separated by commas. */
 SK_API const char* sk_isas(void);
 
+/* What sk_flow_run, sk_encoder_run and sk_bert_run return when they were told to stop. */
+#define SK_STOPPED (-3)
+
+/* Runs of these that the calling thread starts from now on end early, their output unfinished, soon after *flag has
+ * become nonzero, which any thread may do; NULL: never. The flag must stay until the last of them has ended. */
+SK_API void sk_stop_when(const int32_t* flag);
+
 /* How weights stay in memory. */
 #define SK_STORAGE_FLOAT32 0
 #define SK_STORAGE_INT16 1 /* 16-bit codes with a scale per output column: about 90 dB */

@@ -59,12 +59,34 @@ bool throws() {
     return false;
 }
 
+// Told to stop in its third step: no later step runs, and the next crew of the thread is a new one.
+bool stops(int threads, std::int64_t parts) {
+    std::int32_t flag = 0;
+    std::atomic<int> steps = 0;
+    sk::stop_when(&flag);
+    bool stopped = false;
+    try {
+        sk::with_crew(threads, [&](sk::Crew& crew) {
+            for (int step = 0; step < 10; ++step)
+                crew.parallel(parts, [&](std::int64_t i, int) {
+                    if (i == 0 && ++steps == 3) __atomic_store_n(&flag, 1, __ATOMIC_RELAXED);
+                });
+        });
+    } catch (const sk::Stopped&) {
+        stopped = true;
+    }
+    sk::stop_when(nullptr);
+    return stopped && steps == 3 && steps_add_up(threads, 5, 10);
+}
+
 }  // namespace
 
 int main() {
     for (int threads : {0, 1, 2, 3, 8})
         for (int parts : {1, 2, 3, 17, 256}) check(steps_add_up(threads, parts, 200), "steps in order");
     sk::with_crew(2, [](sk::Crew& crew) { crew.parallel(0, [](std::int64_t, int) { check(false, "no parts"); }); });
+    for (int threads : {1, 2, 3})
+        for (std::int64_t parts : {1, 5, 1 << 20}) check(stops(threads, parts), "a run that is told to stop");
     check(rival_crews(), "crews of several callers at once");
     check(throws(), "what a program throws reaches the caller");
     std::printf(failures ? "%d failures\n" : "crew: all passed\n", failures);

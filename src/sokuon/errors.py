@@ -44,3 +44,8 @@ class AudioError(SokuonError, ValueError):
 
 class MissingExtraError(SokuonError, ImportError):
     """A feature needs an optional dependency that is not installed."""
+
+
+def printable(text: str, allowed: str = "\u3000") -> str:
+    """Text from outside, harmless for a terminal: control characters and what reverses a line as their escapes."""
+    return "".join(char if char.isprintable() or char in allowed else ascii(char)[1:-1] for char in text)

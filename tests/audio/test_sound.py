@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sokuon import Audio, PhonemeTiming, SentenceTiming
-from sokuon.audio.formats import FORMATS
+from sokuon.audio.formats import FORMATS, format_rate
 from sokuon.audio.sound import join, silence, trailing_silence
 from sokuon.errors import AudioError
 from sokuon.storage.files import write_atomically
@@ -68,10 +68,21 @@ def test_no_samples_and_one_sample_can_be_written(format: str) -> None:
         assert isinstance(Audio(np.zeros(count, np.float32), RATE).to_bytes(format), bytes)
 
 
-@pytest.mark.parametrize(("format", "rate"), [("opus", 44100), ("opus", 22050), ("mp3", 96000)])
-def test_a_rate_the_format_cannot_hold_is_said(format: str, rate: int) -> None:
-    with pytest.raises(AudioError, match=f"{format} cannot hold {rate} Hz; use wav"):
-        tone(rate=rate).to_bytes(format)
+@pytest.mark.parametrize(
+    ("format", "rate", "held"), [("opus", 44100, 48000), ("opus", 22050, 24000), ("mp3", 96000, 48000)]
+)
+def test_a_rate_the_format_cannot_hold_is_resampled(format: str, rate: int, held: int) -> None:
+    samples, got = soundfile.read(io.BytesIO(tone(1.0, rate).to_bytes(format)), dtype="float32")
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    assert got == held
+    assert len(samples) / got == pytest.approx(1.0, abs=0.06)
+    assert abs(np.argmax(spectrum) * got / len(samples) - 440) < 2
+
+
+@pytest.mark.parametrize(("rate", "held"), [(22050, 24000), (8000, 8000), (44100, 48000), (96000, 48000)])
+def test_the_next_higher_rate_is_taken(rate: int, held: int) -> None:
+    assert format_rate("opus", rate) == held
+    assert format_rate("flac", rate) == rate
 
 
 def test_long_ogg_is_written_in_blocks() -> None:

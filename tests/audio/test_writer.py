@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from sokuon import Audio, SentenceTiming
-from sokuon.audio.formats import pcm16
+from sokuon import Audio, PhonemeTiming, SentenceTiming
+from sokuon.audio.formats import FORMATS, StreamEncoder, open_sound, pcm16, wav_header
 from sokuon.audio.subtitles import subtitles
-from sokuon.audio.writer import wav_header, write_file, write_pipe
+from sokuon.audio.writer import Timeline, write_file, write_pipe
 from sokuon.errors import AudioError
 
 RATE = 8000
@@ -37,9 +37,7 @@ def interrupted() -> Iterator[Audio]:
 @pytest.mark.parametrize("format", ["wav", "flac", "ogg", "opus", "mp3", "pcm"])
 def test_file_holds_all_pieces(tmp_path: Path, format: str) -> None:
     path = tmp_path / f"out.{format}"
-    seconds, sentences = write_file(pieces(), RATE, path, format)
-    assert seconds == pytest.approx(0.3)
-    assert sentences == [SentenceTiming("はい。", 0.0, 0.1), SentenceTiming("いいえ。", 0.2, pytest.approx(0.3))]
+    write_file(pieces(), RATE, path, format)
     if format == "pcm":
         assert path.stat().st_size == 4800
     else:
@@ -55,10 +53,63 @@ def test_interrupt_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> No
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"old.wav": b"old"}
 
 
-def test_unknown_format_or_rate_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="opus cannot hold 44100"):
-        write_file(pieces(), 44100, tmp_path / "a.opus", "opus")
+def test_unknown_format_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="'xyz' is not a sound format"):
+        write_file(pieces(), 44100, tmp_path / "a.xyz", "xyz")
     assert not list(tmp_path.iterdir())
+
+
+def test_timeline_notes_what_passes() -> None:
+    timeline = Timeline(RATE)
+    assert len(list(timeline.watch(pieces()))) == 3
+    assert timeline.seconds == pytest.approx(0.3)
+    expected = [SentenceTiming("はい。", 0.0, 0.1), SentenceTiming("いいえ。", 0.2, pytest.approx(0.3))]
+    assert timeline.sentences == expected
+
+
+class Full(io.RawIOBase):
+    """A disk with room for so many bytes; counts what is tried after it was full."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.late = room, 0
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        if self.room < len(data):
+            self.late += self.room < 0
+            self.room = -1
+            raise OSError(28, "No space left on device")
+        self.room -= len(data)
+        return len(data)
+
+    def seek(self, *_: int) -> int:
+        return 0
+
+    def tell(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("room", [0, 5000])
+def test_a_full_disk_ends_the_work_at_once(format: str, room: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """libsndfile goes on after an error of a callback, and cffi prints a traceback for each."""
+    file, asked = Full(room), []
+
+    def endless() -> Iterator[Audio]:
+        random = np.random.default_rng(1)
+        while len(asked) < 400:
+            asked.append(1)
+            yield Audio(random.uniform(-1, 1, 1000).astype(np.float32), RATE)
+
+    def write() -> None:
+        with open_sound(file, RATE, format) as sound:  # type: ignore[arg-type]
+            for piece in endless():
+                sound.write(piece.samples)
+
+    with pytest.raises(OSError, match="No space"):
+        write()
+    assert len(asked) < 100
+    assert file.late == 0
+    assert capfd.readouterr() == ("", "")
 
 
 class Recorder(io.BytesIO):
@@ -110,11 +161,28 @@ def _samples(data: bytes, format: str) -> npt.NDArray[np.int16]:
     return np.frombuffer(data[44 if format == "wav" else 0 :], "<i2")
 
 
-@pytest.mark.parametrize("format", ["flac", "ogg", "mp3"])
-def test_pipe_gets_other_formats_whole(format: str) -> None:
-    pipe = io.BytesIO()
-    write_pipe(pieces(), RATE, pipe, format)
-    assert soundfile.info(io.BytesIO(pipe.getvalue())).samplerate == RATE
+def loud(seconds: int, rate: int) -> Iterator[Audio]:
+    random = np.random.default_rng(3)
+    for _ in range(5 * seconds):
+        yield Audio(random.uniform(-0.5, 0.5, rate // 5).astype(np.float32), rate)
+
+
+@pytest.mark.parametrize("rate", [8000, 24000, 44100])
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "pcm"])
+def test_pipe_gets_each_format_while_it_is_made(format: str, rate: int) -> None:
+    """Except FLAC, which many cannot read without its length; all can be read back, with the right duration."""
+    pipe = Recorder()
+    assert write_pipe(loud(8, rate), rate, pipe, format)
+    assert max(pipe.writes) < len(pipe.getvalue()) / 2 or format == "flac"
+    samples, got = soundfile.read(io.BytesIO(pipe.getvalue()))
+    assert len(samples) / got == pytest.approx(8, abs=0.03 + 4 * 576 / rate)  # MP3: silence, delay, whole frames
+
+
+def test_encoder_gives_nothing_new_for_nothing() -> None:
+    encoder = StreamEncoder(RATE, "wav")
+    assert encoder.push(np.zeros(0, np.float32)) == wav_header(RATE)
+    assert encoder.push(np.zeros(2, np.float32)) == bytes(4)
+    assert encoder.finish() == b""
 
 
 def test_nothing_is_written_before_the_first_piece_is_there() -> None:
@@ -139,7 +207,7 @@ def test_closed_pipe_ends_quietly_and_stops_the_work() -> None:
             yield Audio(np.zeros(100_000, np.float32), RATE)
 
     with os.fdopen(writer, "wb") as pipe:
-        write_pipe(endless(), RATE, pipe, "wav")
+        assert not write_pipe(endless(), RATE, pipe, "wav")
     assert len(asked) == 1
 
 
@@ -180,3 +248,32 @@ def test_no_sentences_are_valid_subtitles() -> None:
 def test_other_subtitles_are_refused() -> None:
     with pytest.raises(AudioError, match="'ass' is not a subtitle format; use srt or vtt"):
         subtitles(CUES, "ass")
+
+
+LONG = "駅前の喫茶店で、温かい珈琲を飲みながら、昨日届いた手紙をゆっくり読み返していました。"
+
+
+def test_a_long_sentence_becomes_cues_of_two_short_lines() -> None:
+    cues = subtitles([SentenceTiming(LONG, 1.0, 12.6)], "srt").split("\n\n")
+    assert [cue.split("\n", 2)[2].rstrip("\n") for cue in cues] == [
+        "駅前の喫茶店で、温かい珈琲を飲みながら、",
+        "昨日届いた手紙をゆっくり読み\n返していました。",
+    ]
+    assert cues[0].split("\n")[1].startswith("00:00:01,000 --> 00:00:06,")
+    assert cues[1].split("\n")[1].endswith("--> 00:00:12,600")
+
+
+def test_cues_meet_at_the_comma_that_was_spoken() -> None:
+    comma = PhonemeTiming(",", 6.0, 6.7)
+    text = subtitles([SentenceTiming(LONG, 1.0, 12.6)], "srt", [PhonemeTiming("a", 1.0, 1.1), comma])
+    assert "--> 00:00:06,700" in text
+    assert "00:00:06,700 -->" in text
+
+
+@pytest.mark.parametrize("text", ["あ" * 200, "。" * 50, "word " * 30, "長い文" * 30 + "、" + "x" * 90, "ッ" * 50])
+def test_no_line_is_wider_than_twenty_and_nothing_is_lost(text: str) -> None:
+    cues = [cue.split("\n")[2:] for cue in subtitles([SentenceTiming(text, 0, 9)], "srt").rstrip("\n").split("\n\n")]
+    wide = [sum(0.5 if ord(char) < 128 else 1 for char in line) for lines in cues for line in lines]
+    assert max(wide) <= 20
+    assert max(len(lines) for lines in cues) <= 2
+    assert "".join(line for lines in cues for line in lines).replace(" ", "") == text.replace(" ", "")

@@ -8,81 +8,20 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import wave
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from command_line import MAIN, SHORT, Main, Run, one_line_error
 from typer.testing import CliRunner
 
 import sokuon
 from sokuon.cli import app as cli
 
-MAIN = (sys.executable, "-c", "from sokuon.cli.app import main; main()")
-SHORT = "はい。"
 LONG = "今日はいい天気ですね。" * 400
-
-Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
-
-
-@pytest.fixture
-def command(converted: Path) -> tuple[str, ...]:
-    """`sokuon say` with the tiny voice."""
-    voice, bert = str(converted / "voice"), str(converted / "bert")
-    return (*MAIN, "say", "--voice", voice, "--bert", bert, "--threads", "1", "--backend", "onnx")
-
-
-@pytest.fixture
-def say(command: tuple[str, ...], tmp_path: Path) -> Run:
-    """Runs `sokuon say ARGUMENTS` in a folder of its own."""
-
-    def run(*arguments: str, text: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run([*command, *arguments], input=text, capture_output=True, cwd=tmp_path, timeout=120)
-
-    return run
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-Main = Callable[..., Done]
-
-
-@pytest.fixture
-def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Main:
-    """Runs `sokuon ARGUMENTS` in this process, by its entry point, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["sokuon", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
-
-    return run
-
-
-def one_line_error(done: Done, *words: str) -> None:
-    """Exit status 1, nothing on standard output, one line on standard error that holds the words."""
-    errors = done.err
-    assert done.status == 1, errors
-    assert done.out == ""
-    assert errors.count("\n") == 1, errors
-    assert errors.startswith("error: ")
-    for word in words:
-        assert word in errors
 
 
 def test_say_writes_speech_wav_unless_told_otherwise(say: Run, tmp_path: Path, engine: sokuon.Engine) -> None:
@@ -157,29 +96,34 @@ def test_text_from_a_file_with_byte_order_mark(main: Main, command: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "words", "status"),
     [
-        ((SHORT, "--style", "Angry"), ("no style 'Angry'", "Neutral, Happy")),
-        ((SHORT, "--speed", "99"), ("speed is 99", "between 0.1 and 10")),
-        ((SHORT, "-o", "a.txt"), ("'txt' is not a sound format", "wav")),
-        ((SHORT, "-o", "nowhere/a.wav"), ("nowhere does not exist",)),
-        ((SHORT, "--subtitles", "a.txt"), ("'txt' is not a subtitle format",)),
-        ((SHORT, "--subtitles", "a.srt", "-o", "-"), ("subtitles need a sound file",)),
-        ((SHORT, "--voice", "nowhere"), ("nowhere does not exist",)),
-        ((SHORT, "--backend", "gpu"), ("backend is 'gpu'",)),
-        ((SHORT, "--weights", "int4"), ("weights is 'int4'",)),
-        ((SHORT, "--threads", "0"), ("threads is 0",)),
-        (("",), ("nothing to say",)),
-        ((SHORT, "-f", "novel.txt"), ("not both",)),
-        (("-f", "missing.txt"), ("missing.txt cannot be read",)),
-        (("-f", "binary.txt"), ("binary.txt is not UTF-8 text (byte 3)",)),
+        ((SHORT, "--style", "Angry"), ("no style 'Angry'", "Neutral, Happy"), 2),
+        ((SHORT, "--speed", "99"), ("speed is 99", "between 0.1 and 10"), 2),
+        ((SHORT, "-o", "a.txt"), ("'txt' is not a sound format", "wav"), 1),
+        ((SHORT, "-o", "nowhere/a.wav"), ("nowhere is not a folder",), 1),
+        ((SHORT, "--subtitles", "a.txt"), ("'txt' is not a subtitle format",), 1),
+        ((SHORT, "--subtitles", "a.srt", "-o", "-"), ("subtitles and timings need a sound file",), 2),
+        ((SHORT, "--voice", "nowhere"), ("nowhere is not a folder",), 1),
+        ((SHORT, "--backend", "gpu"), ("backend is 'gpu'",), 2),
+        ((SHORT, "--weights", "int4"), ("weights is 'int4'",), 2),
+        ((SHORT, "--threads", "0"), ("threads is 0",), 2),
+        (("",), ("nothing to say",), 1),
+        ((SHORT, "-f", "novel.txt"), ("not both",), 2),
+        (("-f", "missing.txt"), ("missing.txt cannot be read",), 1),
+        (("-f", "binary.txt"), ("binary.txt is not UTF-8 text (byte 3)",), 1),
     ],
 )
 def test_errors_are_one_line(
-    main: Main, command: tuple[str, ...], tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+    main: Main,
+    command: tuple[str, ...],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: tuple[str, ...],
+    status: int,
 ) -> None:
     (tmp_path / "binary.txt").write_bytes(b"abc\xff")
-    one_line_error(main(*command[3:], *arguments), *words)
+    one_line_error(main(*command[3:], *arguments), *words, status=status)
     assert [path.name for path in tmp_path.iterdir()] == ["binary.txt"]
 
 
@@ -202,7 +146,7 @@ def test_a_place_without_permission_or_space_is_one_line(
 def test_brackets_in_names_are_shown_as_they_are(main: Main, command: tuple[str, ...], tmp_path: Path) -> None:
     assert main(*command[3:], SHORT, "-o", "a[b].wav").err.startswith("a[b].wav: ")
     assert (tmp_path / "a[b].wav").exists()
-    one_line_error(main(*command[3:], SHORT, "--style", "[red]x"), "'[red]x'")
+    one_line_error(main(*command[3:], SHORT, "--style", "[red]x"), "'[red]x'", status=2)
 
 
 def test_device_and_named_pipe_are_written_not_replaced(main: Main, command: tuple[str, ...], tmp_path: Path) -> None:
@@ -279,11 +223,11 @@ def test_convert_makes_folders_that_speak(main: Main, tiny: Path, tmp_path: Path
 
 
 def test_convert_says_what_is_wrong(main: Main, tiny: Path, tmp_path: Path) -> None:
-    one_line_error(main("convert", str(tmp_path), str(tmp_path / "x")), "holds no voice")
+    one_line_error(main("convert", str(tmp_path), str(tmp_path / "x")), "config.json does not exist")
     (tmp_path / "precious").touch()
     one_line_error(main("convert", str(tiny / "voice"), str(tmp_path)), "is not a converted folder")
     bert = main("convert", str(tiny / "bert"), str(tmp_path / "x"), "--precision", "fp7")
-    one_line_error(bert, "precision is 'fp7'")
+    one_line_error(bert, "precision is 'fp7'", status=2)
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import flow_reference
@@ -22,6 +25,8 @@ from sokuon.errors import WeightError
 from sokuon.formats.contracts import FLOW
 from sokuon.native import library as native
 from sokuon.native.flow import NativeFlow, Storage
+from sokuon.networks.flow import OnnxFlow
+from sokuon.networks.runtime import Runtime
 from sokuon.networks.session import Session
 from sokuon.storage.tensors import TensorFile, TensorFileWriter
 
@@ -238,3 +243,67 @@ def test_wrong_input_shapes_are_refused(folders: dict[str, Path]) -> None:
         opened.run(z[:, :3], speaker, threads=1)
     with pytest.raises(ValueError, match=r"expected \(6,\)"):
         opened.run(z, speaker[:3], threads=1)
+
+
+class InterruptedHereError(Exception):
+    """What the test's signal handler raises, as Python's own raises KeyboardInterrupt."""
+
+
+@pytest.fixture
+def signalled() -> Iterator[Callable[[float], list[float]]]:
+    """A function: send SIGUSR1 after some seconds; the list it returns gets the moment."""
+
+    def handler(*_: object) -> None:
+        raise InterruptedHereError
+
+    def send(after_s: float) -> list[float]:
+        sent: list[float] = []
+
+        def fire() -> None:
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        threading.Timer(after_s, fire).start()
+        return sent
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield send
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+@pytest.mark.parametrize(("kind", "threads"), [("native", 1), ("native", 2), ("onnx", 1)])
+def test_a_long_run_is_interrupted_at_once(
+    kind: str, threads: int, folders: dict[str, Path], signalled: Callable[[float], list[float]]
+) -> None:
+    """0.2 s after Ctrl-C at most (the best of five: others use this machine), though the run would take seconds; the
+    flow is as good as before."""
+    flow = network(kind, folders["wide"], threads)
+    short, long = inputs(SIZES["wide"], 30), inputs(SIZES["wide"], 4000)
+    expected = flow(*short)
+    waits = []
+    for _ in range(5):
+        sent = signalled(0.1)
+        with pytest.raises(InterruptedHereError):
+            flow(*long)
+        waits.append(time.monotonic() - sent[0])
+    assert min(waits) < 0.2, waits
+    np.testing.assert_array_equal(flow(*short), expected)
+
+
+def network(kind: str, folder: Path, threads: int) -> Callable[[F32, F32], F32]:
+    if kind == "native":
+        kernel = NativeFlow(TensorFile(folder / "flow.weights"))
+        return lambda z_prior, speaker: kernel.run(z_prior, speaker, threads)
+    return OnnxFlow(folder, Runtime(threads, "onnx")).run
+
+
+def test_other_threads_run_where_they_are(folders: dict[str, Path]) -> None:
+    """Only the main thread handles signals: elsewhere a long run needs no helper, and equals a short one's rows."""
+    flow = network("native", folders["kernel-1"], 1)
+    long = inputs(SIZES["kernel-1"], 500)
+    results: list[F32] = []
+    thread = threading.Thread(target=lambda: results.append(flow(*long)))
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(results[0], flow(*long))

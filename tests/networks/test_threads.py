@@ -13,9 +13,11 @@ from sokuon.networks import threads
 from sokuon.networks.threads import available_processors, thread_count
 
 
-def test_asked_is_given() -> None:
+def test_asked_is_given_as_far_as_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert thread_count(1) == 1
     assert thread_count(np.int64(3)) == 3
+    assert thread_count(5000) == thread_count(10**20) == max(4, available_processors())
     assert thread_count(None) == available_processors() >= 1
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sokuon.text import FrontEnd
+from sokuon.text.markup import without_markup
 
 _FRONT_END = FrontEnd()
 
@@ -48,3 +49,15 @@ def test_what_only_looks_like_markup_is_text(text: str) -> None:
 def test_sources_are_the_users_own_text() -> None:
     text = "{橋|ハシ}の上。C++と\ue000私用領域。"
     assert "".join(sentence.source for sentence in _FRONT_END.sentences(text)) == text.replace("\ue000", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{担々麺|タンタンメン|3}を食べた。", "担々麺を食べた。"),
+        ("はい。[pause 300ms]いいえ。", "はい。いいえ。"),
+        ("{a|b}と[pause 2 days]はそのまま", "{a|b}と[pause 2 days]はそのまま"),
+    ],
+)
+def test_readers_see_no_markup(text: str, shown: str) -> None:
+    assert without_markup(text) == shown

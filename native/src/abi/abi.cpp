@@ -4,6 +4,7 @@
 
 #include "abi/abi.h"
 #include "decoder/decoder.h"
+#include "threads/crew.h"
 
 struct sk_decoder {
     sk::Decoder decoder;
@@ -22,6 +23,8 @@ int32_t sk_abi_version(void) { return SK_ABI_VERSION; }
 const char* sk_isa(void) { return sk::find_kernels(nullptr)->name; }
 
 const char* sk_isas(void) { return sk::usable_kernels(); }
+
+void sk_stop_when(const int32_t* flag) { sk::stop_when(flag); }
 
 sk_decoder* sk_decoder_create(const sk_decoder_config* config, const sk_tensor* tensors, int64_t count,
                               int32_t storage, const char* isa, char* error, int64_t error_size) {

@@ -6,6 +6,7 @@
 #include "abi/abi.h"
 #include "bert/bert.h"
 #include "memory/tensors.h"
+#include "threads/crew.h"
 
 struct sk_bert {
     sk::Bert bert;
@@ -48,6 +49,8 @@ int32_t sk_bert_run(const sk_bert* bert, const float* rows, const int64_t* lengt
     if (count < 0 || !valid(bert->bert.model().shape, lengths, count, positions)) return -2;
     try {
         bert->bert.run({rows, lengths, count, positions}, threads, out);
+    } catch (const sk::Stopped&) {
+        return SK_STOPPED;
     } catch (const std::exception&) {
         return -1;
     }

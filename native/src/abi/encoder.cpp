@@ -36,6 +36,8 @@ int32_t sk_encoder_run(const sk_encoder* encoder, const sk_encoder_input* input,
     try {
         encoder->encoder.run(*input, threads, *output);
         return 0;
+    } catch (const sk::Stopped&) {
+        return SK_STOPPED;
     } catch (const std::bad_alloc&) {
         sk::tell(error, error_size, "not enough memory");
     } catch (const std::exception& problem) {

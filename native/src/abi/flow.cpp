@@ -32,6 +32,8 @@ int32_t sk_flow_run(const sk_flow* flow, const float* z_prior, int64_t frames, c
     if (frames < 0) return -1;
     try {
         flow->flow.run(z_prior, frames, speaker, threads, z);
+    } catch (const sk::Stopped&) {
+        return SK_STOPPED;
     } catch (const std::exception&) {
         return -1;
     }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/kernels.h"
+#include "kernels/math.h"
 #include "kernels/simd.h"
 
 namespace sk::SK_ISA {
@@ -13,7 +14,7 @@ namespace sk::SK_ISA {
 // Lane sums of W vectors as one vector: log2(W) rounds, each adding the even and the odd lanes of neighbours.
 template <int... I>
 SK_INLINE vec add_pairs(vec a, vec b, const std::integer_sequence<int, I...>&) {
-    return __builtin_shufflevector(a, b, 2 * I...) + __builtin_shufflevector(a, b, 2 * I + 1 ...);
+    return SK_SHUFFLE(a, b, 2 * I...) + SK_SHUFFLE(a, b, 2 * I + 1 ...);
 }
 
 SK_INLINE vec lane_sums(vec* v) {

@@ -23,6 +23,8 @@ Ticket read(std::uint64_t word) {
     return {word >> (2 * part_bits), word >> part_bits & part_mask, word & part_mask};
 }
 
+thread_local const std::int32_t* stop_flag = nullptr;
+
 void relax(int& spins) {
     if (++spins > spins_before_yield) {
         std::this_thread::yield();
@@ -39,7 +41,8 @@ void relax(int& spins) {
 
 void Crew::run_step(std::int64_t count, const void* body, Call call) {
     if (count > most_parts) {  // no layer has as many; correct all the same
-        for (std::int64_t i = 0; i < count; ++i) call(body, i, 0);
+        for (std::int64_t i = 0; i < count && !stopped(); ++i) call(body, i, 0);
+        if (stopped()) throw Stopped();
         return;
     }
     body_ = body;
@@ -50,6 +53,7 @@ void Crew::run_step(std::int64_t count, const void* body, Call call) {
     while (work(ticket_.load(std::memory_order_acquire), 0)) {
     }
     for (int spins = 0; done_.load(std::memory_order_acquire) < count;) relax(spins);
+    if (stopped()) throw Stopped();  // whoever left a part out saw the flag before this
 }
 
 // Takes one part of the step that `word` names; false when none is left.
@@ -57,7 +61,7 @@ bool Crew::work(std::uint64_t word, int worker) {
     const Ticket ticket = read(word);
     if (ticket.next >= ticket.parts) return false;
     if (ticket_.compare_exchange_weak(word, word + 1, std::memory_order_acq_rel)) {
-        call_(body_, static_cast<std::int64_t>(ticket.next), worker);
+        if (!stopped()) call_(body_, static_cast<std::int64_t>(ticket.next), worker);
         done_.fetch_add(1, std::memory_order_release);
     }
     return true;
@@ -74,8 +78,10 @@ void Crew::help(int worker) {
 
 void Crew::leave() { over_.store(true, std::memory_order_release); }
 
+void stop_when(const std::int32_t* flag) { stop_flag = flag; }
+
 void with_crew(int threads, const std::function<void(Crew&)>& program) {
-    Crew crew(std::clamp(threads, 1, usable_cpus()));
+    Crew crew(std::clamp(threads, 1, usable_cpus()), stop_flag);
     std::exception_ptr problem;
     run_tasks(crew.size(), crew.size(), [&](int worker) {
         if (worker > 0) return crew.help(worker);

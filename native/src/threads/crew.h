@@ -7,24 +7,32 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 
 namespace sk {
 
+// A run that was told to stop (stop_when).
+struct Stopped : std::exception {
+    const char* what() const noexcept override { return "stopped"; }
+};
+
 class Crew {
   public:
-    explicit Crew(int size) : size_(size) {}
+    explicit Crew(int size, const std::int32_t* stop = nullptr) : size_(size), stop_(stop) {}
     Crew(const Crew&) = delete;
     Crew& operator=(const Crew&) = delete;
 
     // Workers at most; they are numbered from 0, the leader.
     int size() const { return size_; }
 
-    // Runs body(i, worker) for every i in [0, count) and returns when all are done. Leader only; bodies must not throw.
+    // Runs body(i, worker) for every i in [0, count) and returns when all are done; throws Stopped, the rest left undone,
+    // when the run is told to stop. Leader only; bodies must not throw.
     template <class Body>
     void parallel(std::int64_t count, const Body& body) {
         if (count <= 1 || size_ <= 1) {
-            for (std::int64_t i = 0; i < count; ++i) body(i, 0);
+            for (std::int64_t i = 0; i < count && !stopped(); ++i) body(i, 0);
+            if (stopped()) throw Stopped();
             return;
         }
         run_step(count, &body, [](const void* what, std::int64_t i, int worker) {
@@ -38,10 +46,12 @@ class Crew {
   private:
     using Call = void (*)(const void*, std::int64_t, int);
 
+    bool stopped() const { return stop_ && __atomic_load_n(stop_, __ATOMIC_RELAXED); }
     void run_step(std::int64_t count, const void* body, Call call);
     bool work(std::uint64_t ticket, int worker);
 
     const int size_;
+    const std::int32_t* const stop_;  // read before each part
     // The step's number, how many parts it has and which is next, in one word: a part can only be taken of the step that
     // is running. What a step is (`body_`, `call_`) changes only when all of its parts are done.
     std::atomic<std::uint64_t> ticket_{0};
@@ -50,6 +60,9 @@ class Crew {
     const void* body_ = nullptr;
     Call call_ = nullptr;
 };
+
+// Programs that this thread starts from now on throw Stopped soon after *flag has become nonzero; nullptr: never.
+void stop_when(const std::int32_t* flag);
 
 // Runs program(crew) on the calling thread with up to threads - 1 helpers of the pool; what it throws passes.
 void with_crew(int threads, const std::function<void(Crew&)>& program);

@@ -3,61 +3,64 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
-from sokuon.audio.formats import open_sound, pcm16
-from sokuon.audio.sound import Audio, SentenceTiming
+from sokuon.audio.formats import StreamEncoder, open_sound
+from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming
 from sokuon.storage.files import whole_file
 
-_UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not known yet
-_BYTES_PER_SAMPLE = 2
+
+class Timeline:
+    """Where sentences and phonemes lie in pieces that passed by; `samples` have passed."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.samples = 0
+        self.sentences: list[SentenceTiming] = []
+        self.phonemes: list[PhonemeTiming] = []
+
+    @property
+    def seconds(self) -> float:
+        """Of all that passed."""
+        return self.samples / self.sample_rate
+
+    def watch(self, pieces: Iterable[Audio]) -> Iterator[Audio]:
+        """The same pieces, noted."""
+        for piece in pieces:
+            placed = piece.shifted(self.seconds)
+            self.sentences += placed.sentences
+            self.phonemes += placed.timings
+            self.samples += len(piece.samples)
+            yield piece
 
 
-def write_file(
-    pieces: Iterable[Audio], sample_rate: int, path: Path, format: str
-) -> tuple[float, list[SentenceTiming]]:
-    """Write pieces as they come to a file that appears when all are there; seconds, and where each sentence lies."""
-    samples = 0
-    sentences: list[SentenceTiming] = []
+def write_file(pieces: Iterable[Audio], sample_rate: int, path: Path, format: str) -> None:
+    """Write pieces as they come to a file that appears when all are there."""
     with whole_file(path) as file, open_sound(file, sample_rate, format) as sound:
         for piece in pieces:
             sound.write(piece.samples)
-            sentences += piece.shifted(samples / sample_rate).sentences
-            samples += len(piece.samples)
-    return samples / sample_rate, sentences
 
 
-def write_pipe(pieces: Iterable[Audio], sample_rate: int, pipe: BinaryIO | FileIO, format: str) -> None:
-    """Write WAV or raw PCM as it comes; other formats once they are whole. A closed pipe ends it quietly."""
+def write_pipe(pieces: Iterable[Audio], sample_rate: int, pipe: BinaryIO | FileIO, format: str) -> bool:
+    """Write each piece as it comes; False if the reader closed the pipe before the end, which is no error."""
     try:
-        for data in _encoded(pieces, sample_rate, format):
+        for data in encoded(pieces, sample_rate, format):
             pipe.write(data)
             pipe.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), pipe.fileno())  # keeps Python's own flush at exit quiet
+        return False
+    return True
 
 
-def wav_header(sample_rate: int) -> bytes:
-    """44 bytes for mono 16-bit sound of unknown length (spec runtime-behaviour section 8)."""
-    rate = sample_rate * _BYTES_PER_SAMPLE
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, rate, _BYTES_PER_SAMPLE, 16)
-    return (
-        struct.pack("<4sI4s", b"RIFF", _UNKNOWN_LENGTH, b"WAVE") + form + struct.pack("<4sI", b"data", _UNKNOWN_LENGTH)
-    )
-
-
-def _encoded(pieces: Iterable[Audio], sample_rate: int, format: str) -> Iterator[bytes]:
-    if format in ("wav", "pcm"):
-        header = wav_header(sample_rate) if format == "wav" else b""
-        for piece in pieces:  # what cannot be spoken fails before a byte is written
-            yield header + pcm16(piece.samples)
-            header = b""
-        return
-    samples = [piece.samples for piece in pieces]
-    yield Audio(np.concatenate(samples) if samples else np.zeros(0, np.float32), sample_rate).to_bytes(format)
+def encoded(pieces: Iterable[Audio], sample_rate: int, format: str) -> Iterator[bytes]:
+    """Pieces as bytes of `format`; what cannot be spoken fails before the first byte."""
+    encoder = StreamEncoder(sample_rate, format)
+    for piece in pieces:
+        if data := encoder.push(piece.samples):
+            yield data
+    if data := encoder.finish():
+        yield data

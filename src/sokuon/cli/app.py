@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sokuon.cli.japanese import in_japanese, translate
+from sokuon.cli.places import ModelOption, watching
 from sokuon.cli.say import say
-from sokuon.cli.terminal import ModelOption, progress_bar, watching
-from sokuon.errors import SokuonError
+from sokuon.cli.terminal import clean_ends, console, note, open_streams, progress_bar, say_error
+from sokuon.errors import OptionError, SokuonError
 
-app = typer.Typer(help="速音: Japanese text-to-speech on ordinary CPUs.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
 app.command()(say)
-_PIPE_COLUMNS = 1000  # no terminal, no reason to break lines
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, wherever typer keeps its click
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from sokuon import __version__
+
+        typer.echo(f"sokuon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[  # seen by its callback
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """速音: Japanese text-to-speech on ordinary CPUs."""
 
 
 @app.command()
@@ -43,7 +63,7 @@ def convert(
         with progress_bar() as bar:
             task = bar.add_task("BERT", total=1.0)
             convert_bert(place, target, Precision(precision), lambda share: bar.update(task, completed=share))
-    typer.echo(f"{target} is ready.", err=True)
+    note(f"{target} is ready.")
 
 
 @app.command()
@@ -53,23 +73,60 @@ def voices(
     ] = None,
 ) -> None:
     """Show what a folder holds: speakers, styles, size, licence."""
-    from rich.console import Console
-
     from sokuon.voices.listing import voice_table
 
-    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(voice_table(folder))
+    console().print(voice_table(folder))
 
 
 def main() -> None:
-    """Entry point: errors meant for people are one line on standard error and exit status 1."""
+    """Run the command line. A mistake is one line on standard error: status 2 for usage and options, 1 for the rest."""
+    open_streams()
     _mount()
+    with clean_ends():
+        status = _status(sys.argv[1:])
+        sys.exit(_flushed(status))
+
+
+def _status(arguments: list[str]) -> int:
     try:
-        app(standalone_mode=True)
-    except (SokuonError, OSError) as error:  # OSError: no permission, no space
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        command = typer.main.get_command(app)
+        if in_japanese():
+            translate(command)
+        return int(command.main(arguments or ["--help"], prog_name="sokuon", standalone_mode=False) or 0)
+    except SokuonError as error:
+        say_error(str(error))
+        return 2 if isinstance(error, OptionError) else 1
+    except _UsageError as error:
+        say_error(_usage(error))
+        return 2
+    except OSError as error:  # no permission, no space
+        say_error(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.")
+        return 1
+    except MemoryError:
+        say_error("not enough memory; use fewer threads, a smaller BERT (--precision q4), or a shorter text.")
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+
+
+def _usage(error: Exception) -> str:
+    """What click says, with where to look."""
+    context = getattr(error, "ctx", None)
+    where = f" See `{context.command_path} --help`." if context else ""
+    return f"{error.format_message().rstrip('.')}.{where}"  # type: ignore[attr-defined]
+
+
+def _flushed(status: int) -> int:
+    """What was printed is out; a reader that has gone is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        say_error(f"standard output: {error.strerror}.")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status or 1
+    return status
 
 
 def _mount() -> None:
@@ -78,6 +135,8 @@ def _mount() -> None:
     from sokuon.cli.serve import serve
     from sokuon.cli.words import dict_app, phonemes
 
+    if len(app.registered_groups):
+        return
     app.command()(bench)
     app.command()(serve)
     app.command()(phonemes)

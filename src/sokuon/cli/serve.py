@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sokuon.cli.terminal import BertOption, ThreadsOption, YesOption, watching
+from sokuon.cli.places import BertOption, YesOption, watching
+from sokuon.cli.terminal import ThreadsOption
 from sokuon.errors import MissingExtraError
 
 

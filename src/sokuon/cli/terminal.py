@@ -1,57 +1,81 @@
-"""What several commands share: their common options, and a progress bar."""
+"""What several commands share: common options, notes and errors on standard error, a progress bar, clean ends."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sokuon.cli.japanese import told
+from sokuon.errors import OptionError, printable
+
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.console import Console
+    from rich.progress import Progress
 
-    from sokuon.voices.fetch.watch import Watch
-
-VoiceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--voice", "-v", help="Voice: folder, file, hf://, s3://, https:// or aivis://; the built-in one if left out."
-    ),
-]
-ModelOption = Annotated[str | None, typer.Option("--model", help="Which voice, where a place holds several.")]
-BertOption = Annotated[str | None, typer.Option(help="Folder or address of the BERT the voice was trained on.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Fetch the usual BERT without asking.")]
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads; all that this process may use if left out.")]
+
+_PIPE_COLUMNS = 1000  # no terminal, no reason to break lines
+_LONGEST_MESSAGE = 600
+_ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+def whole_number(name: str, value: str | None) -> int | None:
+    """An option as a number. Raises OptionError; `int` itself refuses 5,000 digits, and reads other scripts' digits."""
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdecimal() and len(value) < 19):
+        raise OptionError(f"{name} is {value[:40]!r}; it must be a whole number.")
+    return int(value)
+
+
+def say_error(message: str) -> None:
+    """One line on standard error."""
+    text = printable(told(" ".join(message.split())))
+    text = text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+    typer.echo(f"{told('error')}: {text}", err=True)
+
+
+def note(message: str) -> None:
+    """A line on standard error that is no error."""
+    typer.echo(printable(told(message)), err=True)
+
+
+class _Notes(logging.Handler):
+    """What the library has to say (a conversion, a slow path), for whoever waits."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING or not record.name.startswith("sokuon.networks"):  # which ones run
+            note(record.getMessage())
 
 
 @contextmanager
-def watching(quiet: bool = False) -> Iterator[Watch]:
-    """Bars for what is fetched, and sentences about it, on standard error."""
-    from sokuon.voices.fetch.watch import SILENT, Watch
-
-    if quiet:
-        yield SILENT
-        return
-    bar = progress_bar()
-    tasks: dict[str, TaskID] = {}
-
-    def progress(name: str, done: int, total: int) -> None:
-        if name not in tasks:
-            bar.start()  # not before: a question may be asked first
-            tasks[name] = bar.add_task(name[-40:].replace("[", "("))
-        bar.update(tasks[name], completed=done, total=total or None)
-
+def library_notes(quiet: bool = False) -> Iterator[None]:
+    """Show what the library logs while the block runs; only warnings where `quiet`."""
+    logger, handler = logging.getLogger("sokuon"), _Notes(logging.WARNING if quiet else logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(handler.level)
     try:
-        yield Watch(progress, lambda sentence: typer.echo(sentence, err=True))
+        yield
     finally:
-        bar.stop()
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
-def may_fetch(yes: bool, question: str) -> bool:
-    """True if `--yes` was given, or a person at a terminal agrees."""
-    return yes or (sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm(question, default=True, err=True))
+def console() -> Console:
+    """For tables on standard output; in a pipe nothing is cut."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
 
 
 def progress_bar() -> Progress:
@@ -60,5 +84,44 @@ def progress_bar() -> Progress:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    console = Console(stderr=True)
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    err = Console(stderr=True)
+    return Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal)
+
+
+def open_streams() -> None:
+    """Give each standard stream somewhere to go, and none a character it cannot write.
+
+    A closed stream's number would go to the next file opened, and libraries that print would print into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if name == "stdin" else os.O_WRONLY)
+        if name == "stdin":
+            continue
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # as long as the process
+        with contextlib.suppress(AttributeError):  # what stands in for it in a test
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def clean_ends() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as an exception does, so that nothing half-written stays."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _ENDS}
+    taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]  # nohup's is left alone
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])

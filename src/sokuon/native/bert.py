@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BITS = {"q8": 8, "q4": 4}  # precisions that run natively, and the bits of a weight
 _UNSUPPORTED = "unsupported"
+_LONG_ROWS = 40  # 60 ms of one core at full size
 
 
 class _Config(ctypes.Structure):
@@ -113,7 +114,7 @@ class NativeBert(Handle):
         positions = np.ascontiguousarray(positions, np.int32)
         features = np.empty_like(rows)
         arguments = (rows.ctypes.data, counts.ctypes.data, len(counts), positions.ctypes.data, threads)
-        status = self._library.sk_bert_run(self._handle, *arguments, features.ctypes.data)
+        status = self._status(len(rows) > _LONG_ROWS, *arguments, features.ctypes.data)
         if status == -1:
             raise NativeError("The native BERT ran out of memory.")
         if status:

@@ -37,6 +37,7 @@ class _Output(ctypes.Structure):  # pointers in the contract's order
     _fields_ = tuple((f"{port.name}_data", ctypes.c_void_p) for port in ENCODER.outputs)
 
 
+_LONG_SLOTS = 200  # 20 ms of one core at full size
 _MESSAGE = (ctypes.c_char_p, ctypes.c_int64)  # room for a sentence
 _SIGNATURES: Signatures = {
     "sk_encoder_create": (
@@ -92,7 +93,7 @@ class NativeEncoder(Handle):
         given = _Input(sizes["T"], sizes["S"], *_addresses(arrays))
         error = ctypes.create_string_buffer(256)
         wanted = _Output(*_addresses(outputs))
-        if self._library.sk_encoder_run(self._handle, given, self._threads, wanted, error, len(error)) != 0:
+        if self._status(sizes["T"] > _LONG_SLOTS, given, self._threads, wanted, error, len(error)) != 0:
             raise NativeError(f"The native encoder cannot run: {error.value.decode()}.")
         return outputs
 

@@ -24,6 +24,7 @@ from sokuon.native.library import (
 from sokuon.storage.tensors import F32
 
 _PREFIX = "flow.flows.0."
+_LONG_FRAMES = 200  # 40 ms of one core at full size
 
 
 class _Config(ctypes.Structure):
@@ -91,7 +92,7 @@ class NativeFlow(Handle):
             raise ValueError(f"speaker has shape {speaker.shape}, expected ({self.shape.speaker},)")
         z = np.empty_like(z_prior)
         arguments = (z_prior.ctypes.data, len(z_prior), speaker.ctypes.data, threads, z.ctypes.data)
-        if self._library.sk_flow_run(self._handle, *arguments) != 0:
+        if self._status(len(z_prior) > _LONG_FRAMES, *arguments) != 0:
             raise NativeError("The native flow ran out of memory.")
         return z
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sokuon.errors import SokuonError
+from sokuon.native.interruptible import interruptible, on_main_thread
 from sokuon.storage.tensors import F32
 
 Storage = Literal["fp32", "q16"]  # of weights in memory: as they are, or 16-bit codes with a scale
@@ -45,6 +46,7 @@ _SIGNATURES: Signatures = {
     "sk_abi_version": (ctypes.c_int32, ()),
     "sk_isa": (ctypes.c_char_p, ()),
     "sk_isas": (ctypes.c_char_p, ()),
+    "sk_stop_when": (None, (ctypes.c_void_p,)),
 }
 
 
@@ -114,6 +116,22 @@ class Handle:
 
     def _function(self, name: str) -> Any:
         return getattr(self._library, f"sk_{self._kind}_{name}")
+
+    def _status(self, long: bool, *arguments: Any) -> int:
+        """Run the network: its status. What takes `long` on the main thread ends early when Ctrl-C interrupts it."""
+        function = self._function("run")
+        if not (long and on_main_thread()):
+            return int(function(self._handle, *arguments))
+        flag = ctypes.c_int32(0)
+
+        def work() -> int:
+            self._library.sk_stop_when(ctypes.byref(flag))  # for this thread, which ends with the work
+            return int(function(self._handle, *arguments))
+
+        def stop() -> None:
+            flag.value = 1
+
+        return interruptible(work, stop)
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from sokuon.formats.contracts import FLOW
 from sokuon.native import flow as native_flow
@@ -12,6 +15,8 @@ from sokuon.networks.session import Session
 from sokuon.storage.tensors import F32, TensorFile
 
 _KEPT_FRAMES = 1000  # memory of longer runs goes back to the system
+_MOST_FRAMES_PER_RUN = 3000  # 35 s of sound: attention costs the square, and no voice was trained on so much at once
+_CONTEXT_FRAMES = 250  # of its neighbours that a run reads where there are several: 3 s
 
 
 class Flow(Protocol):
@@ -43,6 +48,21 @@ class NativeFlow:
     def run(self, z_prior: F32, speaker: F32) -> F32:
         """See Flow."""
         return self._kernel.run(z_prior, speaker, self._threads)
+
+
+def run_bounded(flow: Flow, z_prior: F32, speaker: F32) -> F32:
+    """Flow.run in time and memory in proportion to F: what is longer than any sentence is run in overlapping parts."""
+    frames = len(z_prior)
+    runs = -(-frames // _MOST_FRAMES_PER_RUN)
+    if runs <= 1:
+        return flow.run(z_prior, speaker)
+    z = np.empty_like(z_prior)
+    bounds = np.linspace(0, frames, runs + 1).astype(int).tolist()
+    for begin, end in pairwise(bounds):
+        first = max(0, begin - _CONTEXT_FRAMES)
+        part = flow.run(z_prior[first : end + _CONTEXT_FRAMES], speaker)
+        z[begin:end] = part[begin - first : end - first]
+    return z
 
 
 def open_flow(folder: Path, runtime: Runtime) -> Flow:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.contracts import Contract, Port
+from sokuon.native.interruptible import interruptible
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -77,8 +78,15 @@ class Session:
         options = ort.RunOptions()
         if shrink:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        outputs: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, inputs, options)
-        return outputs
+
+        def work() -> list[npt.NDArray[np.float32]]:
+            outputs: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, inputs, options)
+            return outputs
+
+        def stop() -> None:
+            options.terminate = True
+
+        return interruptible(work, stop)
 
 
 def _options(threads: int, arena: bool) -> ort.SessionOptions:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from sokuon.errors import VoiceError
 from sokuon.networks.decoder import Decoder, open_decoder
 from sokuon.networks.encoder import Encoder, open_encoder
-from sokuon.networks.flow import Flow, open_flow
+from sokuon.networks.flow import Flow, open_flow, run_bounded
 from sokuon.networks.runtime import Runtime
 from sokuon.options import SynthesisOptions
 from sokuon.storage.tensors import F32
@@ -24,10 +24,11 @@ from sokuon.voices.voice import Voice
 
 I64 = npt.NDArray[np.int64]
 Chunking = Callable[[int], list[int]]  # frames → sizes that sum to it
-_log = logging.getLogger("sokuon")
+_log = logging.getLogger("sokuon.networks")
 _FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop: the first sound leaves early
 _GROWTH = 2  # each chunk twice as long as the one before: the margin is paid ever more rarely
 _LARGEST_CHUNK_FRAMES = 384
+_MOST_FRAMES = 100_000  # of a sentence, 19 minutes: 200 characters at speed 0.1 stay below
 _MOST_FRAMES_PER_SLOT = 2000  # 23 s: only a damaged voice gets here, and it must not eat all memory
 
 
@@ -84,7 +85,7 @@ class Synthesizer:
         """Expand the prior over `frames` [T], add `noise` [F, C] (scaled), run the flow: z [F, C]."""
         mean = _expand(encoded.mean, frames)
         z_prior = mean + noise * np.exp(_expand(encoded.log_std, frames))
-        return self._flow.run(z_prior, speaker)
+        return run_bounded(self._flow, z_prior, speaker)
 
     def decode(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
         """Samples of z [F, C] in pieces of `chunks` frames, which sum to F."""
@@ -94,7 +95,7 @@ class Synthesizer:
 def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
     """Whole frames per slot [T]: ceil(exp(mixed log durations) / speed) (spec model-synthesizer section 6).
 
-    Raises VoiceError where a damaged voice gives NaN.
+    Raises VoiceError where a damaged voice gives NaN or sound without end.
     """
     ratio = np.float32(options.sdp_ratio)
     log_frames = encoded.log_duration
@@ -103,7 +104,13 @@ def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
     if np.isnan(log_frames).any():
         raise VoiceError("the voice's durations are no numbers; its weights are damaged, download them again.")
     frames = np.ceil(np.exp(np.minimum(log_frames, 20.0)) * np.float32(1.0 / options.speed))
-    return np.asarray(np.clip(frames, 0, _MOST_FRAMES_PER_SLOT), np.int64)
+    whole_frames = np.asarray(np.clip(frames, 0, _MOST_FRAMES_PER_SLOT), np.int64)
+    if (total := int(whole_frames.sum())) > _MOST_FRAMES:
+        raise VoiceError(
+            f"one sentence would last {total} frames, and {_MOST_FRAMES} is the most; raise speed or cut the sentence, "
+            "or download the voice again if its weights may be damaged."
+        )
+    return whole_frames
 
 
 def whole(frames: int) -> list[int]:

@@ -14,12 +14,15 @@ _CGROUP_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/c
 
 
 def thread_count(asked: int | None) -> int:
-    """`asked`, or as many threads as affinity mask and cgroup quota allow. Raises OptionError below 1."""
+    """`asked`, at most one for each processor of the machine; None: as many as affinity mask and cgroup quota allow.
+
+    Raises OptionError below 1.
+    """
     if asked is None:
         return available_processors()
     if not isinstance(asked, Integral) or asked < 1:
         raise OptionError(f"threads is {asked!r}; it must be a whole number from 1 up.")
-    return int(asked)
+    return min(int(asked), max(os.cpu_count() or 1, available_processors()))
 
 
 def available_processors() -> int:

@@ -11,9 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sokuon.audio.formats import pcm16
+from sokuon.audio.formats import pcm16, wav_header
 from sokuon.audio.sound import Audio
-from sokuon.audio.writer import wav_header
 from sokuon.errors import AudioError, MissingExtraError
 from sokuon.storage.tensors import F32
 

@@ -83,3 +83,15 @@ def restore(text: str, marks: Iterator[Mark]) -> tuple[str, list[Mark]]:
         return own[-1].source
 
     return _PLACE.sub(original, text), own
+
+
+def without_markup(text: str) -> str:
+    """What a reader is shown, as in subtitles: the written word of {word|reading}, nothing for a pause."""
+    marked = MarkupReader({}).read(text)
+    marks = iter(marked.marks)
+
+    def surface(_: re.Match[str]) -> str:
+        word = next(marks).word
+        return word.surface if word else ""
+
+    return _PLACE.sub(surface, marked.text)

@@ -86,9 +86,12 @@ def check_style_vectors(vectors: F32, styles: Mapping[str, int], path: Path) -> 
 
 
 def _row(table: Mapping[str, int], name: str, kind: str, voice: str) -> int:
-    if name not in table:
-        raise OptionError(f"voice {voice} has no {kind} {name!r}; it has {', '.join(table)}.")
-    return table[name]
+    """The number of a name; in any case (lively for Lively) where that leaves one."""
+    alike = [known for known in table if known.casefold() == name.casefold()]
+    if name not in table and len(alike) != 1:
+        shown = name if len(name) <= 60 else f"{name[:60]}…"
+        raise OptionError(f"voice {voice} has no {kind} {shown!r}; it has {', '.join(table)}.")
+    return table[name if name in table else alike[0]]
 
 
 def _read_array(path: Path) -> F32:

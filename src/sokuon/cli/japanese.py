@@ -1,0 +1,50 @@
+"""Help and messages in Japanese (`LANG=ja_JP.UTF-8`): a table of sentences, and patterns for those that hold names.
+
+What the tables lack is shown in English. gettext would need compiled files and its own tools for less than this.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from typing import Any
+
+HELP: dict[str, str] = {}
+MESSAGES: tuple[tuple[str, str], ...] = ()
+
+
+def in_japanese() -> bool:
+    """Whether the locale asks for Japanese, by gettext's rules."""
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next((name for name in names if name), "C")
+    if locale in ("C", "POSIX") or locale.startswith("C."):
+        return False
+    return (os.environ.get("LANGUAGE") or locale).startswith("ja")
+
+
+def told(message: str) -> str:
+    """The message in the user's language."""
+    if not in_japanese():
+        return message
+    for pattern, template in _patterns():
+        if match := pattern.fullmatch(message):
+            return template.format(*match.groups())
+    return message
+
+
+def translate(command: Any) -> None:
+    """Put Japanese help into a command of click and those below it."""
+    command.help = HELP.get(command.help, command.help)
+    command.short_help = HELP.get(command.short_help, command.short_help)
+    for param in command.params:
+        for field in ("help", "rich_help_panel"):
+            text = getattr(param, field, None)
+            setattr(param, field, HELP.get(text or "", text))
+    for below in getattr(command, "commands", {}).values():
+        translate(below)
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(pattern, re.DOTALL), template) for pattern, template in MESSAGES)

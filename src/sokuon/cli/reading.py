@@ -1,0 +1,124 @@
+"""Where the text comes from: an argument, a file, standard input, in whatever encoding it was written."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sokuon.errors import OptionError, TextError
+
+FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Text file; - is standard input.")]
+EncodingOption = Annotated[
+    str | None, typer.Option(help="Encoding of file or standard input, such as shift_jis; found out if left out.")
+]
+
+_MOST_BYTES = 64_000_000  # a long novel has one or two
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_ISO_2022 = re.compile(rb"\x1b(\$[@B]|\$\(D|\([BIJ])")
+_CANDIDATES = ("cp932", "euc_jp", "utf-16-le", "utf-16-be")
+_JAPANESE = re.compile("[ぁ-んァ-ヶー、。「」・！？\u3000\n\r]")
+_KANA = re.compile("[ぁ-んァ-ヶ]")
+_LIKELY = re.compile("[一-鿿々 -~Ａ-ｚ０-９｡-ﾟ…（）『』【】〜～―①-⓿㈠-㏿\t]")
+_CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")  # in no text, but in what is read in a wrong encoding
+_ENOUGH = 0.6  # text of kanji alone has 0.6, another encoding's bytes have half as much
+
+
+def read_text(text: str | None, file: Path | None, encoding: str | None) -> str:
+    """The text to be spoken. Raises OptionError for two sources, TextError for none or one that cannot be read."""
+    if text is not None and text != "-":
+        if file is not None:
+            raise OptionError("give the text or --file, not both.")
+        _refuse_broken(text)
+    elif file is None or str(file) == "-":
+        text = decoded(_standard_input(), encoding, "standard input")
+    else:
+        text = decoded(_content(file), encoding, str(file))
+    if not text.strip():
+        raise TextError("there is nothing to say; give a text, --file, or standard input.")
+    return text
+
+
+def _refuse_broken(text: str) -> None:
+    """An argument that is not in the locale's encoding arrives with surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TextError("the text is not in the encoding of this terminal; put it into a file.") from error
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise TextError("standard input is closed; give a text or --file.")
+    if sys.stdin.isatty():
+        typer.echo("reading from the terminal; end with Ctrl-D on a line of its own", err=True)
+    return _bounded(sys.stdin.buffer.read(_MOST_BYTES + 1), "standard input")
+
+
+def _content(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return _bounded(opened.read(_MOST_BYTES + 1), str(file))
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TextError(f"{file} cannot be read ({reason}); check the path.") from error
+
+
+def _bounded(data: bytes, name: str) -> bytes:
+    if len(data) > _MOST_BYTES:
+        raise TextError(f"{name} has more than {_MOST_BYTES // 1_000_000} MB; split the text.")
+    return data
+
+
+def decoded(data: bytes, encoding: str | None, name: str) -> str:
+    """Bytes as text: in `encoding`, else as its mark says, else UTF-8, else the most Japanese of what they may be."""
+    if encoding is not None:
+        return _strictly(data, encoding, name)
+    for mark, marked in _MARKS:
+        if data.startswith(mark):
+            return _strictly(data, marked, name)
+    if _ISO_2022.search(data):
+        return _strictly(data, "iso2022_jp_ext", name)
+    try:
+        text, wrong_byte = data.decode(), None
+    except UnicodeDecodeError as error:
+        text, wrong_byte = "", error.start
+    if wrong_byte is None and not _CONTROL.search(text):
+        return text
+    likeness, guess = max(_guesses(data), default=(0.0, ""))
+    if likeness >= _ENOUGH:
+        return guess
+    if wrong_byte is None and "\0" not in text:
+        return text
+    where = "" if wrong_byte is None else f" (byte {wrong_byte})"
+    raise TextError(f"{name} is not UTF-8 text{where}; save it as UTF-8 or name its --encoding.")
+
+
+def _strictly(data: bytes, encoding: str, name: str) -> str:
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except LookupError as error:  # also "hex" and others that make no text
+        raise OptionError(f"encoding is {encoding!r}; use one such as utf-8, shift_jis, euc_jp or utf-16.") from error
+    except (UnicodeError, ValueError) as error:
+        raise TextError(f"{name} is not {encoding} text ({error}); check its --encoding.") from error
+
+
+def _guesses(data: bytes) -> Iterator[tuple[float, str]]:
+    """Each candidate that decodes without error, with the share of its characters that Japanese text is made of."""
+    for encoding in _CANDIDATES:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not text or _CONTROL.search(text) or (encoding.startswith("utf-16") and not _KANA.search(text)):
+            continue  # any two bytes are a character of UTF-16, most of them a kanji
+        weight = len(_JAPANESE.findall(text)) + _ENOUGH * len(_LIKELY.findall(text))
+        yield weight / len(text), text

@@ -1,0 +1,44 @@
+"""Long work in C, without making Ctrl-C wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def on_main_thread() -> bool:
+    """Whether signals are handled here: elsewhere nothing can interrupt, and nothing has to wait."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def interruptible(work: Callable[[], T], stop: Callable[[], None]) -> T:
+    """What `work` returns or raises; what a signal handler raises meanwhile calls `stop`, which must end the work soon.
+
+    Python runs signal handlers on the main thread, between two of its instructions: a C function called there holds
+    them up. So there another thread does the work while the main thread waits, 0.1 ms all told.
+    """
+    if not on_main_thread():
+        return work()
+    results: list[T] = []
+    problems: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as problem:  # raised again where it was called
+            problems.append(problem)
+
+    helper = threading.Thread(target=run, name="sokuon-run")
+    helper.start()
+    try:
+        helper.join()
+    except BaseException:
+        stop()
+        helper.join()
+        raise
+    if problems:
+        raise problems[0]
+    return results[0]
