@@ -104,7 +104,7 @@ def test_text_from_a_file_with_byte_order_mark(main: Main, command: tuple[str, .
         ((SHORT, "-o", "nowhere/a.wav"), ("nowhere is not a folder",), 1),
         ((SHORT, "--subtitles", "a.txt"), ("'txt' is not a subtitle format",), 1),
         ((SHORT, "--subtitles", "a.srt", "-o", "-"), ("subtitles and timings need a sound file",), 2),
-        ((SHORT, "--voice", "nowhere"), ("nowhere is not a folder",), 1),
+        ((SHORT, "--voice", "nowhere"), ("nowhere does not exist",), 1),
         ((SHORT, "--backend", "gpu"), ("backend is 'gpu'",), 2),
         ((SHORT, "--weights", "int4"), ("weights is 'int4'",), 2),
         ((SHORT, "--threads", "0"), ("threads is 0",), 2),
@@ -223,7 +223,7 @@ def test_convert_makes_folders_that_speak(main: Main, tiny: Path, tmp_path: Path
 
 
 def test_convert_says_what_is_wrong(main: Main, tiny: Path, tmp_path: Path) -> None:
-    one_line_error(main("convert", str(tmp_path), str(tmp_path / "x")), "config.json does not exist")
+    one_line_error(main("convert", str(tmp_path), str(tmp_path / "x")), "holds no voice")
     (tmp_path / "precious").touch()
     one_line_error(main("convert", str(tiny / "voice"), str(tmp_path)), "is not a converted folder")
     bert = main("convert", str(tiny / "bert"), str(tmp_path / "x"), "--precision", "fp7")
