@@ -19,15 +19,17 @@ from tiny_voice import GOLDEN_TEXT, TinyVoice, make_tiny_voice
 import sokuon
 from sokuon import Audio, Engine, SynthesisOptions
 from sokuon.audio.sound import join
-from sokuon.engine import LoadedVoice
 from sokuon.errors import OptionError, SokuonError, TextError
 from sokuon.native import library as native
 from sokuon.native.library import Storage
+from sokuon.networks.decoder import Sound
 from sokuon.networks.runtime import Backend
 from sokuon.networks.synthesizer import growing_chunks
 from sokuon.options import _RANGES
 from sokuon.pauses import predicted_pause
+from sokuon.speaking import LoadedVoice, ReadSentence, next_sentence
 from sokuon.storage.tensors import F32
+from sokuon.text import Sentence
 
 ROUNDING = 1e-5  # absolute, samples reach 0.5: float32 sums in another order, through some 60 layers
 CODES = 1e-3  # weights of flow and decoder as 16-bit codes: 80 dB below samples that reach 0.5, and its crest
@@ -100,9 +102,9 @@ class Reading:
     def __init__(self, bert: object, seen: list[str]) -> None:
         self._bert, self._seen = bert, seen
 
-    def features(self, text: str) -> F32:
+    def features(self, text: str, threads: int | None) -> F32:
         self._seen.append(text)
-        return self._bert.features(text)
+        return self._bert.features(text, threads)
 
 
 def test_same_seed_gives_the_same_samples(engine: Engine) -> None:
@@ -234,12 +236,12 @@ def test_fixed_pause_is_the_silence_between_sentences(engine: Engine) -> None:
 def test_silence_a_sentence_ends_with_counts_as_pause(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     quiet = 400  # samples, 50 ms at 8 kHz: five whole windows
 
-    def hushed(z: F32, speaker: F32, chunks: list[int]) -> Iterator[F32]:  # noqa: ARG001
+    def hushed(z: F32, speaker: F32) -> Sound:  # noqa: ARG001
         loud = np.full(len(z) * 8, 0.5, np.float32)
         loud[-quiet:] = 0.005  # 1 % of the peak
-        yield loud
+        return lambda frames, _: loud[frames.start * 8 : frames.stop * 8]
 
-    monkeypatch.setattr(first_of(engine).synthesizer, "decode", hushed)
+    monkeypatch.setattr(first_of(engine).synthesizer, "sound", hushed)
     audio = engine.speak(THREE, pause=0.3, speed=0.1)
     a, b, _ = audio.sentences
     assert b.start - a.end == pytest.approx(0.3 - quiet / 8000, abs=1 / 8000)
@@ -266,10 +268,21 @@ def test_predicted_pause_belongs_to_its_own_boundary(slow: Engine) -> None:
     assert gaps(slow.speak("こんにちは。今日はいい天気。", sdp_ratio=0)) == pytest.approx(gaps(plain)[:1], abs=1e-9)
 
 
+def read(loaded: LoadedVoice, sentences: Iterator[Sentence], options: SynthesisOptions) -> ReadSentence:
+    """The next sentence, read."""
+    steps, answer = next_sentence(loaded, sentences, options, None), None
+    while True:
+        try:
+            answer = steps.send(answer).run(None)
+        except StopIteration as end:
+            return end.value
+
+
 def test_predicted_pause_is_the_duration_of_the_ending_mark_and_its_blanks(slow: Engine) -> None:
     """Read from a run of the encoder over both sentences, as spec runtime-behaviour section 3 counts frames."""
     cast, options = first_of(slow), SynthesisOptions(sdp_ratio=0)
-    lines = [slow._read(cast, sentence, options) for sentence in slow._sentences("はい！？いいえ。", options)]
+    sentences = slow._sentences("はい！？いいえ。", options)
+    lines = [read(cast, sentences, options) for _ in range(2)]
     pair = [(line.phonemes, line.utterance) for line in lines]
     frames = predicted_pause(cast.synthesizer, pair[0], pair[1], options)
     assert lines[0].phonemes.symbols == ("_", "h", "a", "i", "!", "?", "_")

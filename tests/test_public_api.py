@@ -19,7 +19,7 @@ README = Path(__file__).parents[1] / "README.md"
 OPTIONS = {
     "voice": None, "speaker": None, "style": None, "style_weight": 1.0, "speed": 1.0, "sdp_ratio": 0.2, "noise": 0.6,
     "noise_w": 0.8, "pitch": 1.0, "intonation": 1.0, "pause": None, "seed": 0, "phonemes": None, "tones": None,
-    "normalize": False,
+    "normalize": False, "durations": None, "assist_text": None, "assist_text_weight": 1.0,
 }  # fmt: skip
 
 ERRORS = {
@@ -36,7 +36,7 @@ def parameters(function: object) -> list[str]:
 def test_names() -> None:
     assert sorted(sokuon.__all__) == [
         "Audio", "DictionaryWord", "Engine", "FrontEnd", "PhonemeTiming", "SentenceTiming", "SokuonError",
-        "SynthesisOptions", "UserDictionary", "VoiceInfo", "load",
+        "SynthesisOptions", "UserDictionary", "VoiceInfo", "WordTiming", "load",
     ]  # fmt: skip
     assert re.fullmatch(r"\d+\.\d+\.\d+", sokuon.__version__)
     assert all(getattr(sokuon, name) is not None for name in sokuon.__all__)
@@ -62,12 +62,14 @@ def test_calls() -> None:
 MEMBERS = {
     "Audio": {
         "samples", "sample_rate", "timings", "sentences", "duration", "save", "to_bytes", "normalized", "shifted",
+        "words",
     },
     "PhonemeTiming": {"phoneme", "start", "end", "duration"},
     "SentenceTiming": {"text", "start", "end", "duration"},
+    "WordTiming": {"text", "start", "end", "duration"},
     "VoiceInfo": {"name", "speakers", "styles", "sample_rate", "licence", "of"},
-    "Engine": {"speak", "stream", "profile", "voices", "add_voice", "remove_voice"},
-    "FrontEnd": {"sentences", "phonemize"},
+    "Engine": {"speak", "stream", "profile", "voices", "add_voice", "remove_voice", "durations"},
+    "FrontEnd": {"sentences", "phonemize", "incremental"},
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from sokuon._lazy import exports
 from sokuon.errors import SokuonError
 
 if TYPE_CHECKING:
-    from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming
+    from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming, WordTiming
     from sokuon.engine import Engine
     from sokuon.loading import load
     from sokuon.options import SynthesisOptions
@@ -35,6 +35,7 @@ __all__ = [
     "SynthesisOptions",
     "UserDictionary",
     "VoiceInfo",
+    "WordTiming",
     "load",
 ]
 
@@ -50,6 +51,7 @@ __getattr__ = exports(  # the command line's help, errors and dictionary need no
         "SynthesisOptions": "options",
         "UserDictionary": "text.dictionary",
         "VoiceInfo": "voices.voice",
+        "WordTiming": "audio.sound",
         "load": "loading",
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sokuon.engine import Engine, LoadedVoice
+from sokuon.engine import Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
 from sokuon.formats.bert import MANIFEST as BERT_MANIFEST
 from sokuon.formats.voice import MANIFEST
@@ -14,6 +14,7 @@ from sokuon.networks.bert import Bert
 from sokuon.networks.runtime import Backend, Runtime
 from sokuon.networks.synthesizer import Synthesizer
 from sokuon.networks.threads import thread_count
+from sokuon.speaking import LoadedVoice
 from sokuon.storage.cache import cached
 from sokuon.text import Accents, FrontEnd
 from sokuon.text.dictionary import UserDictionary

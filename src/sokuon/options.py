@@ -22,7 +22,9 @@ _RANGES = {
     "pitch": (0.25, 4.0),
     "intonation": (0.0, 4.0),
     "pause": (0.0, 60.0),
+    "assist_text_weight": (0.0, 1.0),
 }
+_LONGEST_PHONE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,23 +62,29 @@ class SynthesisOptions:
     """The same seed gives the same samples; None draws a new one for each call."""
     normalize: bool = False
     """Scale the loudest sample to full scale (`speak` only)."""
+    assist_text: str | None = None
+    """A text whose mood colours the speech: its mean BERT feature is mixed into those of what is spoken."""
+    assist_text_weight: float = 1.0
+    """Share of the assist text's mean feature (0…1)."""
     # what
     phonemes: Sequence[str] | None = None
     """Phonemes to speak instead of the text's own, outer "_" included; with `tones`, and one sentence of text."""
     tones: Sequence[int] | None = None
     """A level, 0 or 1, for each phoneme; the text must be one sentence."""
+    durations: Sequence[float | None] | None = None
+    """Seconds that each phoneme lasts (0…60), whatever `speed` is; a None is as the voice has it; one sentence."""
 
     def __post_init__(self) -> None:
-        for name in ("voice", "style"):
+        for name in ("voice", "style", "assist_text"):
             if not isinstance(getattr(self, name), str | None):
-                raise OptionError(f"{name} is {getattr(self, name)!r}; it must be a name.")
-        for name in ("phonemes", "tones"):
+                raise OptionError(f"{name} is {getattr(self, name)!r}; it must be a text.")
+        for name in ("phonemes", "tones", "durations"):
             object.__setattr__(self, name, _items(name, getattr(self, name)))
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is None and name == "pause":
                 continue
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):  # NumPy's are Real
+            if not _is_number(value):
                 raise OptionError(f"{name} is {value!r}; it must be a number from {low:g} to {high:g}.")
             if not low <= float(value) <= high:
                 raise OptionError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}.")
@@ -84,6 +92,11 @@ class SynthesisOptions:
             raise OptionError(f"seed is {self.seed!r}; it must be a whole number from 0 up, or None.")
         if not (self.speaker is None or isinstance(self.speaker, str) or _is_whole(self.speaker)):
             raise OptionError(f"speaker is {self.speaker!r}; it must be a name or a whole number.")
+        for seconds in self.durations or ():
+            if seconds is not None and not (_is_number(seconds) and 0 <= float(seconds) <= _LONGEST_PHONE_S):
+                raise OptionError(
+                    f"a duration is {seconds!r}; it must be seconds from 0 to {_LONGEST_PHONE_S:g}, or None."
+                )
         if self.phonemes is not None and self.tones is None:
             raise OptionError("phonemes are given without tones; give one tone, 0 or 1, for each phoneme.")
 
@@ -117,8 +130,11 @@ class OptionChanges(TypedDict, total=False):
     pause: float | None
     seed: int | None
     normalize: bool
+    assist_text: str | None
+    assist_text_weight: float
     phonemes: Sequence[str] | None
     tones: Sequence[int] | None
+    durations: Sequence[float | None] | None
 
 
 def _items(name: str, value: object) -> tuple[object, ...] | None:
@@ -129,6 +145,11 @@ def _items(name: str, value: object) -> tuple[object, ...] | None:
         return tuple(value)  # type: ignore[arg-type]
     except TypeError:
         raise OptionError(f"{name} is {value!r}; it must be a list.") from None
+
+
+def _is_number(value: object) -> bool:
+    """True for finite numbers, NumPy's too, not for bool."""
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def _is_whole(value: object) -> bool:

@@ -29,6 +29,7 @@ def predicted_pause(
     before: tuple[Phonemes, Utterance],
     after: tuple[Phonemes, Utterance],
     options: SynthesisOptions,
+    threads: int | None = None,
 ) -> int:
     """Frames of silence the duration model wants between two sentences: the last ending mark and blanks around it."""
     left = _part(*before, slice(-_CONTEXT_CHARACTERS, None))
@@ -40,7 +41,7 @@ def predicted_pause(
     add_blank = len(before[1].slots.symbols) > len(before[0].symbols)
     utterance = Utterance(phonemes.slots(add_blank), features, before[1].style, before[1].speaker)
     noise = Noise(options.seed or 0, phonemes).draw(2, len(utterance.slots.ids), options.noise_w)
-    frames = durations(synthesizer.encode(utterance, noise), options)
+    frames = durations(synthesizer.encode(utterance, noise, threads), options)
     slot = 2 * mark + 1 if add_blank else mark
     return int(frames[slot - 1 : slot + 2].sum()) if add_blank else int(frames[slot])
 

@@ -15,12 +15,12 @@ import typer
 from typer.testing import CliRunner
 
 from sokuon.cli.bench import bench
-from sokuon.engine import STAGES
 from sokuon.errors import OptionError, VoiceNotFoundError
 from sokuon.measure.figures import TEXTS, Setup
 from sokuon.measure.machine import describe_machine, memory_mb
 from sokuon.measure.measure import measure, plan
 from sokuon.measure.page import png, spectrogram
+from sokuon.speaking import STAGES
 
 BASE = Setup("", Path("voice"), None, "q8", "auto", "q16", 1)
 

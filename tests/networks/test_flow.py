@@ -17,7 +17,7 @@ class Recorder:
     def __init__(self) -> None:
         self.lengths: list[int] = []
 
-    def run(self, z_prior: F32, speaker: F32) -> F32:
+    def run(self, z_prior: F32, speaker: F32, threads: int | None = None) -> F32:  # noqa: ARG002
         assert speaker is SPEAKER
         self.lengths.append(len(z_prior))
         padded = np.pad(z_prior, ((1, 1), (0, 0)))

@@ -42,6 +42,20 @@ class SentenceTiming:
         return self.end - self.start
 
 
+@dataclass(frozen=True)
+class WordTiming:
+    """A part of the text as it was written: `start` and `end` in seconds. A sentence's words joined are all of it."""
+
+    text: str
+    start: float
+    end: float
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of equality
 class Audio:
     """Mono speech: `samples` float32 [N] in [-1, 1] at `sample_rate` Hz."""
@@ -50,6 +64,7 @@ class Audio:
     sample_rate: int
     timings: tuple[PhonemeTiming, ...] = ()
     sentences: tuple[SentenceTiming, ...] = ()
+    words: tuple[WordTiming, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -77,7 +92,8 @@ class Audio:
         """The same sound, its timings moved."""
         timings = tuple(replace(t, start=t.start + seconds, end=t.end + seconds) for t in self.timings)
         sentences = tuple(replace(s, start=s.start + seconds, end=s.end + seconds) for s in self.sentences)
-        return replace(self, timings=timings, sentences=sentences)
+        words = tuple(replace(w, start=w.start + seconds, end=w.end + seconds) for w in self.words)
+        return replace(self, timings=timings, sentences=sentences, words=words)
 
 
 def join(pieces: Iterable[Audio], sample_rate: int) -> Audio:
@@ -89,7 +105,8 @@ def join(pieces: Iterable[Audio], sample_rate: int) -> Audio:
         position += len(piece.samples)
     samples = np.concatenate([m.samples for m in moved]) if moved else np.zeros(0, np.float32)
     timings = tuple(t for m in moved for t in m.timings)
-    return Audio(samples, sample_rate, timings, tuple(s for m in moved for s in m.sentences))
+    sentences = tuple(s for m in moved for s in m.sentences)
+    return Audio(samples, sample_rate, timings, sentences, tuple(w for m in moved for w in m.words))
 
 
 def silence(seconds: float, sample_rate: int) -> F32:

@@ -19,11 +19,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sokuon.engine import STAGES
 from sokuon.errors import OptionError
 from sokuon.measure.figures import SAMPLE_TEXT, TEXTS, Result, Setup, Timing
 from sokuon.measure.machine import describe_machine, memory_mb
 from sokuon.networks.threads import available_processors
+from sokuon.speaking import STAGES
 from sokuon.storage.files import write_atomically
 
 

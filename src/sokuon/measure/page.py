@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sokuon.audio.sound import Audio
-from sokuon.engine import STAGES
 from sokuon.measure.figures import SAMPLE_TEXT, TEXTS, Result
+from sokuon.speaking import STAGES
 from sokuon.storage.tensors import F32
 
 U8 = npt.NDArray[np.uint8]

@@ -96,10 +96,10 @@ class NativeDecoder(Handle):
             if first >= frames:
                 return
             part = slice(first, min(first + max(size, 1), frames))
-            yield self._part(z, g, part, threads)
+            yield self.part(z, g, part, threads)
             first = part.stop
         if first < frames:
-            yield self._part(z, g, slice(first, frames), threads)
+            yield self.part(z, g, slice(first, frames), threads)
 
     def profile(self, z: F32, g: F32) -> dict[str, float]:
         """CPU seconds of each part of one single-threaded decoding."""
@@ -113,7 +113,8 @@ class NativeDecoder(Handle):
             raise NativeError("The native decoder ran out of memory.")
         return dict(zip(names, seconds.tolist(), strict=True))
 
-    def _part(self, z: F32, g: F32, part: slice, threads: int) -> F32:
+    def part(self, z: F32, g: F32, part: slice, threads: int) -> F32:
+        """The samples of some frames of a contiguous z [C, F], as `decode` gives them."""
         hop, step = self.config.hop, SLICE_FRAMES * max(threads, 1)
         samples = np.empty((part.stop - part.start) * hop, np.float32)
         for first in range(part.start, part.stop, step):

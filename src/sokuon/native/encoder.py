@@ -82,8 +82,8 @@ class NativeEncoder(Handle):
         file.release()
         return encoder
 
-    def run(self, **inputs: Array) -> list[F32]:
-        """The contract ENCODER: its inputs by name, its outputs in order.
+    def run(self, threads: int | None = None, **inputs: Array) -> list[F32]:
+        """The contract ENCODER: its inputs by name, its outputs in order; `threads` None: as it was opened.
 
         Raises ValueError for an input that is missing or has another shape, NativeError for an id that is in no table.
         """
@@ -93,7 +93,7 @@ class NativeEncoder(Handle):
         given = _Input(sizes["T"], sizes["S"], *_addresses(arrays))
         error = ctypes.create_string_buffer(256)
         wanted = _Output(*_addresses(outputs))
-        if self._status(sizes["T"] > _LONG_SLOTS, given, self._threads, wanted, error, len(error)) != 0:
+        if self._status(sizes["T"] > _LONG_SLOTS, given, threads or self._threads, wanted, error, len(error)) != 0:
             raise NativeError(f"The native encoder cannot run: {error.value.decode()}.")
         return outputs
 

@@ -33,9 +33,9 @@ _OTHER_SENTENCE = np.float32(-1e9)  # added to a score: exp() of it is 0
 
 
 class Network(Protocol):
-    """Embedding rows of sentences [S, H] each → their features [S, H] each."""
+    """Embedding rows of sentences [S, H] each → their features [S, H] each; `threads` (None: as opened) if native."""
 
-    def run(self, sentences: list[F32]) -> list[F32]: ...
+    def run(self, sentences: list[F32], threads: int | None = None) -> list[F32]: ...
 
 
 class Bert:
@@ -68,16 +68,19 @@ class Bert:
         """Token ids [C + 2]."""
         return self._vocabulary.encode(text)
 
-    def features(self, text: str) -> F32:
+    def features(self, text: str, threads: int | None = None) -> F32:
         """Features [C + 2, H] of the C characters of `text`. Raises TextError if it is longer than MAX_CHARACTERS."""
-        return self.features_batch([text])[0]
+        return self.features_batch([text], threads)[0]
 
-    def features_batch(self, texts: Sequence[str]) -> list[F32]:
-        """Features of several texts; short ones share a run, and come out as they would alone."""
+    def features_batch(self, texts: Sequence[str], threads: int | None = None) -> list[F32]:
+        """Features of several texts; short ones share a run, and come out as they would alone.
+
+        `threads` are those of a native network; None: as many as it was opened with.
+        """
         ids = [self._checked(text) for text in texts]
         rows = [self._embeddings[sentence].astype(np.float32) for sentence in ids]
         groups = _groups([len(sentence) for sentence in ids])
-        return [features for group in groups for features in self._network.run([rows[i] for i in group])]
+        return [features for group in groups for features in self._network.run([rows[i] for i in group], threads)]
 
     def _checked(self, text: str) -> I64:
         if len(text) > MAX_CHARACTERS:
@@ -92,11 +95,11 @@ class _Native:
         self._kernel = NativeBert(weights, manifest)
         self._manifest, self._threads = manifest, threads
 
-    def run(self, sentences: list[F32]) -> list[F32]:
+    def run(self, sentences: list[F32], threads: int | None = None) -> list[F32]:
         """See Network."""
         lengths = [len(rows) for rows in sentences]
         positions = relative_rows(max(lengths), self._manifest).astype(np.int32)
-        features = self._kernel.run(np.concatenate(sentences), lengths, positions, self._threads)
+        features = self._kernel.run(np.concatenate(sentences), lengths, positions, threads or self._threads)
         return np.split(features, np.cumsum(lengths)[:-1])
 
 
@@ -108,8 +111,8 @@ class _Graph:
         self._session = Session(path, contracts.BERT, threads, arena=True, constants=unpack(weights))
         weights.release()
 
-    def run(self, sentences: list[F32]) -> list[F32]:
-        """See Network."""
+    def run(self, sentences: list[F32], threads: int | None = None) -> list[F32]:  # noqa: ARG002
+        """See Network; a session has the threads it was opened with."""
         gap = self._manifest.conv_kernel // 2
         starts = np.cumsum([0, *(len(rows) + gap for rows in sentences)])
         rows = np.zeros((starts[-1] - gap, self._manifest.hidden_size), np.float32)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from sokuon.formats.contracts import DECODER
 from sokuon.formats.decoder_config import DecoderConfig
@@ -18,27 +20,42 @@ _PREFIX = "dec."  # of the decoder's tensors in the weights file
 _MOST_FRAMES_PER_RUN = 768  # memory of ONNX Runtime grows with the chunk: about 0.1 MB a frame at full size
 
 
-class Decoder(Protocol):
-    """z [F, C] and speaker [G] → samples, in pieces of the frames asked for; joined they equal decoding at once."""
+class Sound(Protocol):
+    """One utterance to be decoded: the samples of some of its frames, on `threads` (None: as opened) if native.
 
-    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]: ...
+    Any parts joined equal the whole decoded at once.
+    """
+
+    def __call__(self, frames: slice, threads: int | None = None) -> F32: ...
+
+
+class Decoder(Protocol):
+    """z [F, C] and speaker [G] → what can be decoded part by part."""
+
+    def open(self, z: F32, speaker: F32) -> Sound: ...
 
 
 class OnnxDecoder:
-    """`decoder.onnx`, chunk by chunk with the exact margin on either side, so memory does not grow with length."""
+    """`decoder.onnx`, part by part with the exact margin on either side, so memory does not grow with length."""
 
     def __init__(self, folder: Path, config: DecoderConfig, runtime: Runtime) -> None:
         self._session = Session(folder / "decoder.onnx", DECODER, runtime.threads)
         self._config = config
 
-    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
-        """See Decoder; a chunk beyond the memory bound leaves in several pieces."""
-        begin, margin, hop = 0, self._config.margin, self._config.hop
-        for size in _bounded(chunks):
-            left, end = max(0, begin - margin), begin + size
-            audio = self._session.run(z=z[left : end + margin], speaker=speaker)[0]
-            yield audio[(begin - left) * hop : (end - left) * hop]
-            begin = end
+    def open(self, z: F32, speaker: F32) -> Sound:
+        """See Decoder."""
+
+        def part(frames: slice, threads: int | None = None) -> F32:  # noqa: ARG001 - a session has its own
+            runs = [self._run(z, speaker, own) for own in _bounded(frames)]
+            return runs[0] if len(runs) == 1 else np.concatenate(runs)
+
+        return part
+
+    def _run(self, z: F32, speaker: F32, frames: slice) -> F32:
+        margin, hop = self._config.margin, self._config.hop
+        left = max(0, frames.start - margin)
+        audio = self._session.run(z=z[left : frames.stop + margin], speaker=speaker)[0]
+        return audio[(frames.start - left) * hop : (frames.stop - left) * hop]
 
 
 class NativeDecoder:
@@ -50,9 +67,14 @@ class NativeDecoder:
         self._kernel = native_decoder.NativeDecoder(config, decoder_tensors(file), runtime.weights)
         file.release()
 
-    def stream(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
+    def open(self, z: F32, speaker: F32) -> Sound:
         """See Decoder."""
-        yield from self._kernel.stream(z.T, speaker, self._threads, chunks)
+        columns = np.ascontiguousarray(z.T, np.float32)  # [C, F]
+
+        def part(frames: slice, threads: int | None = None) -> F32:
+            return self._kernel.part(columns, speaker, frames, threads or self._threads)
+
+        return part
 
 
 def open_decoder(voice: Voice, runtime: Runtime) -> Decoder:
@@ -66,10 +88,6 @@ def decoder_tensors(file: TensorFile) -> dict[str, F32]:
     return {name.removeprefix(_PREFIX): file[name] for name in file}
 
 
-def _bounded(chunks: Sequence[int]) -> Iterator[int]:
-    for size in chunks:
-        while size > _MOST_FRAMES_PER_RUN:
-            yield _MOST_FRAMES_PER_RUN
-            size -= _MOST_FRAMES_PER_RUN
-        if size > 0:
-            yield size
+def _bounded(frames: slice) -> Iterator[slice]:
+    for begin in range(frames.start, frames.stop, _MOST_FRAMES_PER_RUN):
+        yield slice(begin, min(begin + _MOST_FRAMES_PER_RUN, frames.stop))

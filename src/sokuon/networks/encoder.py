@@ -17,9 +17,9 @@ _KEPT_SLOTS = 400  # memory of longer runs goes back to the system: attention ne
 
 
 class Encoder(Protocol):
-    """The contract ENCODER: its inputs by name → its outputs in order."""
+    """The contract ENCODER: its inputs by name → its outputs in order, on `threads` (None: as opened) if native."""
 
-    def run(self, **inputs: npt.NDArray[Any]) -> list[F32]: ...
+    def run(self, threads: int | None = None, **inputs: npt.NDArray[Any]) -> list[F32]: ...
 
 
 class OnnxEncoder:
@@ -28,8 +28,8 @@ class OnnxEncoder:
     def __init__(self, folder: Path, runtime: Runtime) -> None:
         self._session = Session(folder / "encoder.onnx", ENCODER, runtime.threads, arena=True)
 
-    def run(self, **inputs: npt.NDArray[Any]) -> list[F32]:
-        """See Encoder."""
+    def run(self, threads: int | None = None, **inputs: npt.NDArray[Any]) -> list[F32]:  # noqa: ARG002
+        """See Encoder; a session has the threads it was opened with."""
         return self._session.run(shrink=len(inputs["phones"]) > _KEPT_SLOTS, **inputs)
 
 

@@ -20,9 +20,9 @@ _CONTEXT_FRAMES = 250  # of its neighbours that a run reads where there are seve
 
 
 class Flow(Protocol):
-    """Prior sample z_prior [F, C] and speaker [G] → latent frames z [F, C]."""
+    """Prior sample z_prior [F, C] and speaker [G] → latent frames z [F, C]; `threads` as in Encoder."""
 
-    def run(self, z_prior: F32, speaker: F32) -> F32: ...
+    def run(self, z_prior: F32, speaker: F32, threads: int | None = None) -> F32: ...
 
 
 class OnnxFlow:
@@ -31,8 +31,8 @@ class OnnxFlow:
     def __init__(self, folder: Path, runtime: Runtime) -> None:
         self._session = Session(folder / "flow.onnx", FLOW, runtime.threads, arena=True)
 
-    def run(self, z_prior: F32, speaker: F32) -> F32:
-        """See Flow."""
+    def run(self, z_prior: F32, speaker: F32, threads: int | None = None) -> F32:  # noqa: ARG002
+        """See Flow; a session has the threads it was opened with."""
         return self._session.run(shrink=len(z_prior) > _KEPT_FRAMES, z_prior=z_prior, speaker=speaker)[0]
 
 
@@ -45,22 +45,22 @@ class NativeFlow:
         self._kernel = native_flow.NativeFlow(tensors, runtime.weights)
         tensors.release()
 
-    def run(self, z_prior: F32, speaker: F32) -> F32:
+    def run(self, z_prior: F32, speaker: F32, threads: int | None = None) -> F32:
         """See Flow."""
-        return self._kernel.run(z_prior, speaker, self._threads)
+        return self._kernel.run(z_prior, speaker, threads or self._threads)
 
 
-def run_bounded(flow: Flow, z_prior: F32, speaker: F32) -> F32:
+def run_bounded(flow: Flow, z_prior: F32, speaker: F32, threads: int | None = None) -> F32:
     """Flow.run in time and memory in proportion to F: what is longer than any sentence is run in overlapping parts."""
     frames = len(z_prior)
     runs = -(-frames // _MOST_FRAMES_PER_RUN)
     if runs <= 1:
-        return flow.run(z_prior, speaker)
+        return flow.run(z_prior, speaker, threads)
     z = np.empty_like(z_prior)
     bounds = np.linspace(0, frames, runs + 1).astype(int).tolist()
     for begin, end in pairwise(bounds):
         first = max(0, begin - _CONTEXT_FRAMES)
-        part = flow.run(z_prior[first : end + _CONTEXT_FRAMES], speaker)
+        part = flow.run(z_prior[first : end + _CONTEXT_FRAMES], speaker, threads)
         z[begin:end] = part[begin - first : end - first]
     return z
 

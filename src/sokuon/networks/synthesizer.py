@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sokuon.errors import VoiceError
-from sokuon.networks.decoder import Decoder, open_decoder
+from sokuon.networks.decoder import Decoder, Sound, open_decoder
 from sokuon.networks.encoder import Encoder, open_encoder
 from sokuon.networks.flow import Flow, open_flow, run_bounded
 from sokuon.networks.runtime import Runtime
@@ -28,7 +28,7 @@ _log = logging.getLogger("sokuon.networks")
 _FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop: the first sound leaves early
 _GROWTH = 2  # each chunk twice as long as the one before: the margin is paid ever more rarely
 _LARGEST_CHUNK_FRAMES = 384
-_MOST_FRAMES = 100_000  # of a sentence, 19 minutes: 200 characters at speed 0.1 stay below
+MOST_FRAMES = 100_000  # of a sentence, 19 minutes: 200 characters at speed 0.1 stay below
 _MOST_FRAMES_PER_SLOT = 2000  # 23 s: only a damaged voice gets here, and it must not eat all memory
 
 
@@ -65,11 +65,12 @@ class Synthesizer:
         _log.info("%s: %s", voice.manifest.name, ", ".join(type(network).__name__ for network in networks))
         return cls(*networks)
 
-    def encode(self, utterance: Utterance, duration_noise: F32) -> Encoded:
+    def encode(self, utterance: Utterance, duration_noise: F32, threads: int | None = None) -> Encoded:
         """Run the encoder; `duration_noise` [2, T] is already scaled by noise_w."""
         slots = utterance.slots
         characters = np.repeat(np.arange(len(slots.counts)), slots.counts)  # [T]
         outputs = self._encoder.run(
+            threads,
             phones=slots.ids,
             tones=slots.tones,
             languages=slots.languages,
@@ -81,15 +82,21 @@ class Synthesizer:
         )
         return Encoded(*outputs)
 
-    def latent(self, encoded: Encoded, frames: I64, noise: F32, speaker: F32) -> F32:
+    def latent(self, encoded: Encoded, frames: I64, noise: F32, speaker: F32, threads: int | None = None) -> F32:
         """Expand the prior over `frames` [T], add `noise` [F, C] (scaled), run the flow: z [F, C]."""
         mean = _expand(encoded.mean, frames)
         z_prior = mean + noise * np.exp(_expand(encoded.log_std, frames))
-        return run_bounded(self._flow, z_prior, speaker)
+        return run_bounded(self._flow, z_prior, speaker, threads)
+
+    def sound(self, z: F32, speaker: F32) -> Sound:
+        """z [F, C], ready to be decoded part by part."""
+        return self._decoder.open(z, speaker)
 
     def decode(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
         """Samples of z [F, C] in pieces of `chunks` frames, which sum to F."""
-        yield from self._decoder.stream(z, speaker, chunks)
+        sound = self.sound(z, speaker)
+        for part in parts(chunks):
+            yield sound(part)
 
 
 def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
@@ -105,12 +112,21 @@ def durations(encoded: Encoded, options: SynthesisOptions) -> I64:
         raise VoiceError("the voice's durations are no numbers; its weights are damaged, download them again.")
     frames = np.ceil(np.exp(np.minimum(log_frames, 20.0)) * np.float32(1.0 / options.speed))
     whole_frames = np.asarray(np.clip(frames, 0, _MOST_FRAMES_PER_SLOT), np.int64)
-    if (total := int(whole_frames.sum())) > _MOST_FRAMES:
+    if (total := int(whole_frames.sum())) > MOST_FRAMES:
         raise VoiceError(
-            f"one sentence would last {total} frames, and {_MOST_FRAMES} is the most; raise speed or cut the sentence, "
+            f"one sentence would last {total} frames, and {MOST_FRAMES} is the most; raise speed or cut the sentence, "
             "or download the voice again if its weights may be damaged."
         )
     return whole_frames
+
+
+def parts(chunks: Sequence[int]) -> Iterator[slice]:
+    """Sizes → the frames of each chunk."""
+    begin = 0
+    for size in chunks:
+        if size > 0:
+            yield slice(begin, begin + size)
+        begin += size
 
 
 def whole(frames: int) -> list[int]:

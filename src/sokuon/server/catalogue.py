@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sokuon.engine import LoadedVoice
 from sokuon.errors import OptionError, SokuonError
+from sokuon.speaking import LoadedVoice
 from sokuon.voices.builtin import BUILTIN
 from sokuon.voices.listing import VoiceSummary, summaries
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import get_args
@@ -15,7 +15,7 @@ from sokuon.text.markup import Mark, MarkupReader, restore
 from sokuon.text.normalize import normalize
 from sokuon.text.openjtalk.analyzer import Accents, Analyzer
 from sokuon.text.phonemes import Phonemes
-from sokuon.text.sentences import PAUSE, split_long, split_sentences
+from sokuon.text.sentences import PAUSE, complete, speaks, split_long, split_sentences
 from sokuon.text.words import FORCED, Analysis, Word, phonemes_of, words_of
 
 _MAX_ANALYSED = 1000
@@ -32,6 +32,8 @@ class Sentence:
     phonemes: Phonemes
     pause_after_s: float | None
     """A pause asked for in the text, in seconds; None: the engine predicts it."""
+    seconds: tuple[float | None, ...] | None = None
+    """How long each phone is to last, with the blank after it; None: as the voice would have it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,17 @@ class FrontEnd:
             analysis = _analyze(piece, own, tools)
             pause_s = sum(mark.pause_s or 0.0 for mark in own) if PAUSE in piece else None
             yield Sentence(source, words_of(analysis.nodes), phonemes_of(analysis), pause_s)
+
+    def incremental(self, pieces: Iterable[str]) -> Iterator[Sentence]:
+        """The sentences of a text that is still being written, each as soon as its end is there."""
+        held, said = "", False
+        for piece in pieces:
+            held += piece
+            if end := complete(held):
+                yield from self.sentences(held[:end])
+                held, said = held[end:], True
+        if speaks(held) or not said:
+            yield from self.sentences(held)
 
     def phonemize(self, text: str) -> Phonemes:
         """The text as one sentence; pauses in it are ignored."""

@@ -17,6 +17,8 @@ MAX_CHARACTERS = 200
 _IN_ADDRESS = r"(?<=[A-Za-z0-9/=&])[!?](?=[A-Za-z0-9])"
 _END = f"[。！？\n{PAUSE}]|(?!{_IN_ADDRESS})[!?]"
 _SENTENCE = re.compile(rf"(?:{_IN_ADDRESS}|[^。！？!?\n{PAUSE}])*(?:{_END})|(?:{_IN_ADDRESS}|[^。！？!?\n{PAUSE}])+")
+# Of a text that is still being written: an ASCII mark may turn out to stand in an address.
+_FINISHED = re.compile(r"(?:[。！？\n]|[!?](?=[^A-Za-z0-9!?]))[」』）)]*")
 _SPEECH = re.compile(f"[ぁ-ゖァ-ヶ一-鿿々〆〇A-Za-z0-9Ａ-Ｚａ-ｚ０-９ｦ-ﾟ{FORCED}]")
 _CUTS = (
     re.compile(r"[、,，;；…]+[」』）)]?|[.．](?=\s)"),
@@ -32,6 +34,22 @@ def split_sentences(text: str) -> Iterator[str]:
     """
     for sentence in _at_marks(text):
         yield from split_long(sentence)
+
+
+def complete(text: str) -> int:
+    """How much of a text that is still being written can be spoken: the characters up to its last finished sentence.
+
+    A line that goes on and on is finished in parts, at the length that would be cut anyway.
+    """
+    ends = [match.end() for match in _FINISHED.finditer(text)]
+    if ends and speaks(text[: ends[-1]]):
+        return ends[-1]
+    return _best_cut(text, 0, MAX_CHARACTERS) if len(text) > MAX_CHARACTERS else 0
+
+
+def speaks(text: str) -> bool:
+    """Whether there is anything to say besides marks."""
+    return _SPEECH.search(text) is not None
 
 
 def _at_marks(text: str) -> Iterator[str]:
