@@ -110,3 +110,29 @@ def test_speech_needs_neither_the_source_nor_the_place(converted: Path, tmp_path
     moved = sokuon.load(place / "voice", bert=place / "bert", threads=1).speak("はい。")
     here = sokuon.load(converted / "voice", bert=converted / "bert", threads=1).speak("はい。")
     assert np.array_equal(moved.samples, here.samples)
+
+
+def test_a_conversion_is_told_while_it_runs(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SOKUON_CACHE", str(tmp_path))
+    with caplog.at_level("INFO", logger="sokuon.loading"):
+        sokuon.load(tiny / "voice", bert=tiny / "bert", threads=1, backend="onnx")
+    told = [record.getMessage() for record in caplog.records if record.name == "sokuon.loading"]
+    assert f"converting BERT {tiny / 'bert'} to q8, once" in told
+    assert told[-4:] == [f"converting voice {tiny / 'voice'}, once", "  encoder", "  flow", "  decoder"]
+    assert "  100 %" in told
+    caplog.clear()
+    sokuon.load(tiny / "voice", bert=tiny / "bert", threads=1, backend="onnx")
+    assert "converting" not in caplog.text
+
+
+def test_the_slow_path_is_told(
+    converted: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sokuon.native.library.available", lambda: (False, "no compiler"))
+    sokuon.load(converted / "voice", bert=converted / "bert", threads=1)
+    assert "cannot run here (no compiler); ONNX Runtime speaks at less than half the speed" in caplog.text
+    caplog.clear()
+    sokuon.load(converted / "voice", bert=converted / "bert", threads=1, backend="onnx")  # asked for
+    assert caplog.text == ""

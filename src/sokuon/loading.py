@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sokuon.engine import Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
 from sokuon.formats.bert import MANIFEST as BERT_MANIFEST
 from sokuon.formats.voice import MANIFEST
+from sokuon.native import library as native
 from sokuon.native.library import Storage
 from sokuon.networks.bert import Bert
 from sokuon.networks.runtime import Backend, Runtime
@@ -25,6 +27,7 @@ from sokuon.voices.source_files import voice_files
 from sokuon.voices.sources import resolve
 from sokuon.voices.voice import Voice
 
+_log = logging.getLogger("sokuon.loading")
 _PRECISIONS = ("fp32", "q8", "q4", "int8-dynamic")
 
 
@@ -54,6 +57,7 @@ def load(
     Raises VoiceNotFoundError, VoiceError, OptionError, DownloadError, MissingExtraError.
     """
     opener = Opener(Runtime(thread_count(threads), backend, weights), precision)
+    _warn_if_slow(backend)
     folder = BUILTIN / "voice" if voice is None else resolve(voice, model)
     bert_folder = BUILTIN / "bert" if voice is None and bert is None else find_bert(folder, bert, lambda: download)
     return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary, accents), opener)
@@ -122,14 +126,34 @@ def converted_bert(folder: Path, precision: str) -> Path:
 def _convert_voice(source: Path, target: Path) -> None:
     from sokuon.convert.voice import convert_voice  # brings onnx: only when there is work for it
 
-    convert_voice(source, target)
+    _log.info("converting voice %s, once", source)
+    convert_voice(source, target, lambda stage: _log.info("  %s", stage))
 
 
 def _convert_bert(source: Path, target: Path, precision: str) -> None:
     from sokuon.convert.bert import convert_bert
     from sokuon.convert.products import Precision
 
-    convert_bert(source, target, Precision(precision))
+    _log.info("converting BERT %s to %s, once", source, precision)
+    convert_bert(source, target, Precision(precision), _Quarters())
+
+
+def _warn_if_slow(backend: Backend) -> None:
+    usable, reason = native.available()
+    if backend == "auto" and not usable:
+        _log.warning("the C++ networks cannot run here (%s); ONNX Runtime speaks at less than half the speed.", reason)
+
+
+class _Quarters:
+    """Logs how far a long conversion is, four times."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def __call__(self, share: float) -> None:
+        if share * 4 >= self._told + 1:
+            self._told = int(share * 4)
+            _log.info("  %d %%", 25 * self._told)
 
 
 def check_precision(name: str) -> None:

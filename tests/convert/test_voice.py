@@ -301,9 +301,9 @@ def test_progress_names_the_stages(source: Path, tmp_path: Path) -> None:
 
 def test_earlier_conversion_is_replaced_and_a_foreign_folder_is_not(source: Path, tmp_path: Path) -> None:
     convert_voice(source, tmp_path / "voice")
-    (tmp_path / "voice" / "left over").touch()
+    (tmp_path / "voice" / "left_over.onnx").touch()
     convert_voice(source, tmp_path / "voice")
-    assert not (tmp_path / "voice" / "left over").exists()
+    assert not (tmp_path / "voice" / "left_over.onnx").exists()
     with pytest.raises(SokuonError, match="is not a converted folder"):
         convert_voice(source, source)
     assert (source / "model.safetensors").exists()

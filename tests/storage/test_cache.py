@@ -18,7 +18,8 @@ import pytest
 import sokuon
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.loading import converted_voice
-from sokuon.storage.cache import cache_folder, cached
+from sokuon.storage.cache import _temporary_folder, cache_folder, cached
+from sokuon.storage.locks import take_lock
 
 LOAD = "import sys, sokuon; sokuon.load(sys.argv[1], bert=sys.argv[2], threads=1, precision='fp32', backend='onnx')"
 
@@ -33,6 +34,11 @@ class Converter:
         self.runs += 1
         target.mkdir()
         (target / "made").write_bytes((source / "a").read_bytes())
+
+
+@pytest.fixture(autouse=True)
+def _new_temporary_folder() -> None:
+    _temporary_folder.cache_clear()
 
 
 @pytest.fixture
@@ -181,14 +187,51 @@ def test_read_only_cache_serves_what_it_holds(cache: Path, source: list[Path], m
     assert cached("voices", source, convert) == expected
     source[0].write_text("new")
     with pytest.raises(VoiceError, match=r"cannot be written.*set SOKUON_CACHE to a writable place"):
-        cached("voices", source, convert)
+        cached("voices", source, convert)  # nor is there a temporary folder
 
 
-def test_cache_that_cannot_be_made_is_said(tmp_path: Path, source: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_that_cannot_be_made_is_said_and_a_temporary_one_serves(
+    tmp_path: Path, source: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("SOKUON_CACHE", str(tmp_path / "file"))
-    with pytest.raises(VoiceError, match="set SOKUON_CACHE"):
-        cached("voices", source, Converter())
+    convert = Converter()
+    made = cached("voices", source, convert)
+    assert (made / "made").read_text() == "a"
+    assert cached("voices", source, convert) == made
+    assert convert.runs == 1
+    assert "cannot be written" in caplog.text
+    assert "set SOKUON_CACHE to a writable place. What is converted now is kept until this process ends" in caplog.text
+
+
+def test_temporary_cache_vanishes_with_its_process(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "tmp").mkdir()
+    environment = os.environ | {"SOKUON_CACHE": str(tmp_path / "file"), "TMPDIR": str(tmp_path / "tmp")}
+    command = [sys.executable, "-c", LOAD, str(tiny / "voice"), str(tiny / "bert")]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert b"SOKUON_CACHE" in done.stderr
+    assert not list((tmp_path / "tmp").glob("sokuon-*"))
+
+
+def test_without_a_home_there_is_a_temporary_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(*_: object, **__: object) -> None:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.delenv("SOKUON_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
+    assert cache_folder().is_dir()
+
+
+def test_full_cache_is_one_sentence(cache: Path, source: list[Path]) -> None:
+    def full(_: Path, target: Path) -> None:
+        target.mkdir()
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(VoiceError, match=r"has no room \(No space left on device\); set SOKUON_CACHE"):
+        cached("voices", source, full)
+    assert not list((cache / "voices").glob(".*"))
 
 
 @pytest.mark.usefixtures("cache")
@@ -198,14 +241,20 @@ def test_missing_file_is_named(source: list[Path]) -> None:
         cached("voices", source, Converter())
 
 
-def test_folder_of_a_killed_conversion_is_removed_a_day_later(cache: Path, source: list[Path]) -> None:
-    old, new = cache / "voices" / ".old.tmp", cache / "voices" / ".new.tmp"
-    for folder in (old, new):
+def test_folder_of_a_killed_conversion_is_removed(cache: Path, source: list[Path]) -> None:
+    """At once where it has a lock that nobody holds, a day later where it tells nothing."""
+    names = ("dead", "young", "alive", "old", "new")
+    dead, young, alive, old, new = folders = [cache / "voices" / f".{name}.tmp" for name in names]
+    for folder in folders:
         folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 90_000,) * 2)
+    for folder in (dead, young):
+        os.close(take_lock(folder / ".alive"))
+    held = take_lock(alive / ".alive")
+    for folder, age_s in ((dead, 100), (alive, 100), (old, 90_000), (new, 100)):
+        os.utime(folder, (time.time() - age_s,) * 2)
     cached("voices", source, Converter())
-    assert not old.exists()
-    assert new.exists()
+    assert [folder.exists() for folder in (dead, young, alive, old, new)] == [False, True, True, False, True]
+    os.close(held)
 
 
 @pytest.mark.usefixtures("cache")

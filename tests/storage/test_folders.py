@@ -29,11 +29,25 @@ def test_a_folder_is_written_where_it_may_be(tmp_path: Path, there: str) -> None
         target.mkdir()
     if there == "ours":
         write(target, "old")
-        (target / "left over").touch()
+        (target / "left_over.onnx").touch()
     write(target)
     assert names(target) == [MARKER]
     assert (target / MARKER).read_text() == "new"
     assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("precious", ["notes.txt", "config.json", "model.safetensors", "bert/", ".hidden"])
+def test_what_others_put_into_a_converted_folder_is_kept(tmp_path: Path, precious: str) -> None:
+    """A voice.json alone does not make a folder ours, and a BERT beside a voice is not to be lost."""
+    write(tmp_path / "a", "old")
+    if precious.endswith("/"):
+        (tmp_path / "a" / precious).mkdir()
+    else:
+        (tmp_path / "a" / precious).touch()
+    with pytest.raises(VoiceError, match=r"also holds .*, which would be lost; choose another place or move it"):
+        write(tmp_path / "a")
+    assert (tmp_path / "a" / precious).exists()
+    assert (tmp_path / "a" / MARKER).read_text() == "old"
 
 
 @pytest.mark.parametrize("there", ["a file", "a foreign folder"])

@@ -80,15 +80,18 @@ def voices(
 
 def main() -> None:
     """Run the command line. A mistake is one line on standard error: status 2 for usage and options, 1 for the rest."""
-    open_streams()
-    _mount()
-    with clean_ends():
-        status = _status(sys.argv[1:])
-        sys.exit(_flushed(status))
+    try:
+        open_streams()
+        with clean_ends():
+            status = _flushed(_status(sys.argv[1:]))
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
 
 
 def _status(arguments: list[str]) -> int:
     try:
+        _mount()
         command = typer.main.get_command(app)
         if in_japanese():
             translate(command)
@@ -105,7 +108,7 @@ def _status(arguments: list[str]) -> int:
     except MemoryError:
         say_error("not enough memory; use fewer threads, a smaller BERT (--precision q4), or a shorter text.")
         return 1
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:  # click's name for Ctrl-C
         return 130
 
 

@@ -11,23 +11,32 @@ process that has opened or mapped their files keeps them (Linux, macOS), or they
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError
 from sokuon.storage.files import write_atomically
+from sokuon.storage.locks import is_locked, take_lock
 
 _CONVERTER = 2  # raise when converted folders of older versions must not be used any more
 _BLOCK_BYTES = 1 << 22
-_STALE_S = 86_400.0
+_STALE_S = 86_400.0  # of a folder that tells nothing of its process
+_YOUNG_S = 60.0  # it may be about to lock
+_ALIVE = ".alive"  # locked while a conversion runs
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_log = logging.getLogger("sokuon.storage")
 _KNOWN = "known.json"
 _CONTENTS = "contents.json"  # of a converted folder: bytes of each other file
 _NAME_CHARACTERS = 40  # of the source's name: file systems allow 255 bytes, a character may take four
@@ -42,7 +51,19 @@ def cache_folder() -> Path:
         return Path(named)
     import platformdirs
 
-    return platformdirs.user_cache_path("sokuon")
+    try:
+        return platformdirs.user_cache_path("sokuon")
+    except RuntimeError as error:  # a number without a passwd entry, and no HOME
+        _log.warning("there is no home folder for the cache (%s); set SOKUON_CACHE to a folder.", error)
+        return _temporary_folder()
+
+
+@cache
+def _temporary_folder() -> Path:
+    """Of this process, for what has no other place; it vanishes when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="sokuon-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def cached(kind: str, files: list[Path], convert: Convert, variant: str = "", name: str | None = None) -> Path:
@@ -51,7 +72,22 @@ def cached(kind: str, files: list[Path], convert: Convert, variant: str = "", na
     `kind` is the subfolder (voices, berts), `variant` tells apart conversions of one source, `name` is
     what people know it by, else that of the files' folder. Errors of `convert` pass.
     """
-    root = cache_folder() / kind
+    try:
+        return _cached_in(cache_folder() / kind, files, convert, variant, name)
+    except _UnwritableError as error:
+        try:
+            root = _temporary_folder() / kind
+        except OSError:  # not even there
+            raise error from None
+        _log.warning("%s What is converted now is kept until this process ends.", error)
+        return _cached_in(root, files, convert, variant, name)
+
+
+class _UnwritableError(VoiceError):
+    """The cache takes nothing."""
+
+
+def _cached_in(root: Path, files: list[Path], convert: Convert, variant: str, name: str | None) -> Path:
     digests = [f"{path.name} {_digest(root, path)}" for path in files]
     source = files[0].parent
     name = name or source.resolve().name
@@ -93,14 +129,22 @@ def _workspace(root: Path) -> Iterator[Path]:
         root.mkdir(parents=True, exist_ok=True)
         _remove_stale(root)
         work = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=root))
+        held = take_lock(work / _ALIVE)
     except OSError as error:
-        raise VoiceError(
+        raise _UnwritableError(
             f"the cache folder {root} cannot be written ({error}); set SOKUON_CACHE to a writable place."
         ) from error
     try:
         yield work
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise VoiceError(
+            f"the cache folder {root} has no room ({error.strerror}); set SOKUON_CACHE to a place that has."
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        os.close(held)
 
 
 def _keep_first(made: Path, target: Path) -> None:
@@ -145,8 +189,9 @@ def _known(root: Path) -> dict[str, str]:
 
 
 def _remove_stale(root: Path) -> None:
-    """Temporary folders that a killed conversion left a day ago or earlier."""
+    """Temporary folders of conversions that were killed: nobody holds their lock."""
     for path in root.glob(".*.tmp"):
         with contextlib.suppress(OSError):  # another process was quicker
-            if time.time() - path.stat().st_mtime > _STALE_S:
+            age = time.time() - path.stat().st_mtime
+            if age > _STALE_S or (age > _YOUNG_S and (path / _ALIVE).exists() and not is_locked(path / _ALIVE)):
                 shutil.rmtree(path, ignore_errors=True)

@@ -40,6 +40,22 @@ def locked(path: Path, timeout_s: float | None = _TIMEOUT_S) -> Iterator[None]:
         _unlock(lock, held)
 
 
+def take_lock(path: Path) -> int:
+    """Make `path` and lock it for as long as the returned descriptor is open. Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    _take(descriptor)
+    return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of `take_lock`. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        return not _take(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _try_lock(lock: Path) -> int | None:
     """The descriptor of the locked file; None while another has it."""
     descriptor = _open(lock)
