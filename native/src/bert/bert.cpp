@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "threads/kept.h"
 #include "threads/pool.h"
 
 namespace sk {
@@ -181,7 +182,7 @@ BertSpace::BertSpace(const BertModel& model, std::int64_t most_rows, std::int64_
 
 std::unique_ptr<BertSpace> Bert::borrow(std::int64_t rows, std::int64_t longest, int workers) const {
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(kept_mutex());
         for (auto& idle : idle_)
             if (idle->rows >= rows && idle->longest >= longest && idle->workers >= workers) {
                 std::swap(idle, idle_.back());
@@ -196,7 +197,7 @@ std::unique_ptr<BertSpace> Bert::borrow(std::int64_t rows, std::int64_t longest,
 // A few spaces are kept, those of long runs are not.
 void Bert::give_back(std::unique_ptr<BertSpace> space) const {
     if (space->rows > kept_rows) return;
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(kept_mutex());
     if (idle_.size() < static_cast<std::size_t>(usable_cpus())) return idle_.push_back(std::move(space));
     for (auto& idle : idle_)  // keep the largest ones
         if (idle->rows < space->rows) return std::swap(idle, space);

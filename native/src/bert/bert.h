@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "sokuon_native.h"
@@ -75,7 +74,6 @@ class Bert {
     void give_back(std::unique_ptr<BertSpace> space) const;
 
     BertModel model_;
-    mutable std::mutex mutex_;
     mutable std::vector<std::unique_ptr<BertSpace>> idle_;
 };
 

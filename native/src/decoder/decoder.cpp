@@ -6,6 +6,7 @@
 #include <new>
 
 #include "decoder/choose.h"
+#include "threads/kept.h"
 #include "threads/pool.h"
 
 namespace sk {
@@ -280,7 +281,7 @@ Decoder::Decoder(Model model) : model_(std::move(model)) {}
 
 std::unique_ptr<Workspace> Decoder::borrow(std::int64_t frames) const {
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(kept_mutex());
         for (auto& idle : idle_)
             if (idle->frames >= frames) {
                 std::swap(idle, idle_.back());
@@ -293,7 +294,7 @@ std::unique_ptr<Workspace> Decoder::borrow(std::int64_t frames) const {
 }
 
 void Decoder::give_back(std::unique_ptr<Workspace> workspace) const {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(kept_mutex());
     if (idle_.size() < static_cast<std::size_t>(usable_cpus())) {
         idle_.push_back(std::move(workspace));
         return;

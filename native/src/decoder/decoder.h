@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "decoder/model.h"
@@ -61,7 +60,6 @@ class Decoder {
     void give_back(std::unique_ptr<Workspace> workspace) const;
 
     Model model_;
-    mutable std::mutex mutex_;
     mutable std::vector<std::unique_ptr<Workspace>> idle_;
 };
 

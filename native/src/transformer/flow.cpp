@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "threads/kept.h"
+
 namespace sk {
 
 namespace {
@@ -106,7 +108,7 @@ void Flow::couple(Crew& crew, const Coupling& coupling, bool flipped, const floa
 std::unique_ptr<FlowSpace> Flow::borrow(std::int64_t frames) const {
     std::unique_ptr<FlowSpace> space;
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(kept_mutex());
         space = std::move(idle_);
     }
     if (!space) space = std::make_unique<FlowSpace>();
@@ -122,7 +124,7 @@ std::unique_ptr<FlowSpace> Flow::borrow(std::int64_t frames) const {
 
 void Flow::give_back(std::unique_ptr<FlowSpace> space) const {
     if (space->frames > kept_frames) return;
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(kept_mutex());
     if (!idle_ || idle_->frames < space->frames) idle_ = std::move(space);
 }
 

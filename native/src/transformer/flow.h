@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <variant>
 #include <vector>
 
@@ -52,7 +51,6 @@ class Flow {
     FlowShape shape_;
     const Kernels* kernels_;
     std::vector<Coupling> couplings_;  // in the order of running
-    mutable std::mutex mutex_;
     mutable std::unique_ptr<FlowSpace> idle_;
 };
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sokuon.errors import DictionaryError
 from sokuon.storage.files import write_atomically
+from sokuon.storage.forking import ForkSafeLock
 from sokuon.storage.locks import locked
 from sokuon.text.kana import is_pronunciation, to_katakana
 from sokuon.text.morae import count_morae
@@ -110,7 +110,7 @@ class UserDictionary:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self._words: dict[str, DictionaryWord] = {}
         self._version = 0
         if path is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import get_args
 
 from sokuon.errors import OptionError
+from sokuon.storage.forking import ForkSafeLock
 from sokuon.text.dictionary import UserDictionary
 from sokuon.text.english import EnglishReader
 from sokuon.text.markup import Mark, MarkupReader, restore
@@ -55,7 +55,7 @@ class FrontEnd:
             raise OptionError(f"accents is {accents!r}: it must be one of {', '.join(get_args(Accents))}.")
         self._dictionary = dictionary or UserDictionary()
         self._accents: Accents = accents
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._tools: _Tools | None = None
 
     def sentences(self, text: str) -> Iterator[Sentence]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from sokuon.storage.forking import ForkSafeLock
 from sokuon.text.accents import improve
 from sokuon.text.morae import count_morae
 from sokuon.text.openjtalk.binding import load_binding
@@ -44,6 +44,8 @@ _VOWEL_KANA = {
     "ッ": "ッ",
 }
 
+_ABANDONED: list[Any] = []  # of a parent process: what is half done cannot even be closed
+
 
 class Analyzer:
     """OpenJTalk with words of the user's own. Thread-safe; loads lazily."""
@@ -53,8 +55,13 @@ class Analyzer:
         self._user_words = user_words
         self._accents = accents
         self._own_words = frozenset(row.partition(",")[0] for row in user_words.splitlines())
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock(self._abandon)
         self._jtalk: Any = None
+
+    def _abandon(self) -> None:
+        """In a forked child: another thread was in the middle of an analysis, so open OpenJTalk again."""
+        _ABANDONED.append(self._jtalk)
+        self._jtalk = None
 
     def analyze(self, text: str, forced: Sequence[Forced] = ()) -> Analysis:
         """Words and full-context labels of normalised text; each FORCED character in it stands for one of `forced`."""
