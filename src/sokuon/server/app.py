@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import Response
 from starlette.staticfiles import StaticFiles
 
 import sokuon
@@ -14,12 +18,20 @@ from sokuon.server.gate import Gate
 from sokuon.server.service import Service
 from sokuon.server.voicevox import routes as voicevox
 
+STOP_S = 15.0  # for requests under way when the server is told to stop
 PAGE = Path(__file__).parent / "page"
 
 
 def create_app(service: Service) -> FastAPI:
     """All routes on one port."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(service.speech.scheduler.stop, STOP_S)
+
     app = FastAPI(
+        lifespan=lifespan,
         title="Sokuon",
         version=sokuon.__version__,
         description="Japanese text-to-speech; compatible with the OpenAI, VOICEVOX and SBV2 APIs, unofficial.",
@@ -32,6 +44,11 @@ def create_app(service: Service) -> FastAPI:
     async def health() -> dict[str, Any]:
         """Whether this server answers, and which voices are loaded."""
         return {"status": "ok", "version": sokuon.__version__, "loaded": list(service.catalogue.loaded)}
+
+    @app.get("/metrics", tags=["server"], response_class=Response)
+    async def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     if (PAGE / "index.html").is_file():
         app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")

@@ -12,16 +12,9 @@ from starlette.exceptions import HTTPException
 
 from sokuon.errors import SokuonError, VoiceError
 from sokuon.server.catalogue import UnknownVoiceError
+from sokuon.server.scheduler import BusyError, StoppedError, TooSlowError
 
 _log = logging.getLogger("sokuon.server")
-
-
-class BusyError(SokuonError):
-    """The queue is full; come again in a second."""
-
-
-class TooSlowError(SokuonError):
-    """A request used up its time."""
 
 
 class RequestError(SokuonError):
@@ -60,7 +53,7 @@ def status_of(error: SokuonError, path: str) -> int:
     """HTTP status of one of our errors."""
     if isinstance(error, RequestError):
         return error.status
-    if isinstance(error, BusyError):
+    if isinstance(error, BusyError | StoppedError):
         return 503
     if isinstance(error, TooSlowError):
         return 504 if not path.startswith("/v1/") else 408

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from sokuon.audio.resample import Resampler
@@ -18,14 +19,13 @@ from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Choice
 from sokuon.server.encoding import MEDIA_TYPES, PCM_HZ, open_encoder, output_rate
 from sokuon.server.errors import RequestError
-from sokuon.server.service import Service
-from sokuon.server.speech import Order
+from sokuon.server.service import Service, SpokenResponse
+from sokuon.server.speech import Listening
 
 STOCK_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "fable", "onyx", "nova", "sage", "shimmer", "verse", "marin",
                 "cedar")  # fmt: skip
 MODELS = ("sokuon", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 MODEL = MODELS[0]
-_STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -88,7 +88,7 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["OpenAI"])
 
     @routes.post("/audio/speech", response_class=Response, responses=_SPEECH_RESPONSES)
-    async def speech(body: SpeechRequest) -> Response:
+    async def speech(body: SpeechRequest, request: Request) -> Response:
         """Speak a text."""
         text = service.checked_text(body.input, "input")
         choice = resolve_voice(service, body.voice, body.style)
@@ -97,16 +97,15 @@ def router(service: Service) -> APIRouter:
             choice.voice.sample_rate,
             PCM_HZ if body.response_format == "pcm" and body.sample_rate is None else body.sample_rate,
         )
-        order = Order(choice, text, options_of(body))
-        whole = body.stream is False
+        order = service.order(request, "openai", choice, text, options_of(body))
+        media, whole = MEDIA_TYPES[body.response_format], body.stream is False
         sound = _Sound(body.response_format, choice.voice.sample_rate, rate, not whole)
-        pieces = await service.started(order)
-        if body.stream_format == "sse":
-            return StreamingResponse(_events(sound, pieces), headers=_STREAM_HEADERS, media_type="text/event-stream")
-        media = MEDIA_TYPES[body.response_format]
         if whole:
-            return Response(b"".join([data async for data in sound.encoded(pieces)]), media_type=media)
-        return StreamingResponse(sound.encoded(pieces), headers=_STREAM_HEADERS, media_type=media)
+            return Response(await sound.file(await service.whole(order, request)), media_type=media)
+        pieces = await service.started(order, request)
+        if body.stream_format == "sse":
+            return SpokenResponse(_events(sound, pieces), pieces, "text/event-stream")
+        return SpokenResponse(sound.encoded(pieces), pieces, media)
 
     @routes.get("/models")
     async def models() -> dict[str, Any]:
@@ -141,16 +140,26 @@ class _Sound:
     def __init__(self, format: str, voice_rate: int, rate: int, streaming: bool) -> None:
         self._resampler, self._encoder = Resampler(voice_rate, rate), open_encoder(format, rate, streaming=streaming)
 
-    async def encoded(self, pieces: AsyncIterator[Audio]) -> AsyncIterator[bytes]:
-        """Bytes as they are ready."""
+    async def encoded(self, pieces: Listening) -> AsyncIterator[bytes]:
+        """Bytes as they are ready; the encoders run beside the event loop."""
         async for piece in pieces:
-            if data := self._encoder.add(self._resampler.push(piece.samples)):
+            if isinstance(piece, Audio) and (data := await asyncio.to_thread(self._add, piece)):
                 yield data
-        if rest := self._encoder.add(self._resampler.finish()) + self._encoder.end():
+        if rest := await asyncio.to_thread(self._end):
             yield rest
 
+    async def file(self, audio: Audio) -> bytes:
+        """All at once."""
+        return await asyncio.to_thread(self._add, audio) + await asyncio.to_thread(self._end)
 
-async def _events(sound: _Sound, pieces: AsyncIterator[Audio]) -> AsyncIterator[str]:
+    def _add(self, piece: Audio) -> bytes:
+        return self._encoder.add(self._resampler.push(piece.samples))
+
+    def _end(self) -> bytes:
+        return self._encoder.add(self._resampler.finish()) + self._encoder.end()
+
+
+async def _events(sound: _Sound, pieces: Listening) -> AsyncIterator[str]:
     """Server-sent events: the encoded stream in base64 pieces, then the usage."""
     async for data in sound.encoded(pieces):
         yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})

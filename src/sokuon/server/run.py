@@ -14,6 +14,8 @@ from sokuon.networks.runtime import Runtime
 from sokuon.networks.threads import thread_count
 from sokuon.server.app import create_app
 from sokuon.server.catalogue import Catalogue
+from sokuon.server.metrics import Metrics
+from sokuon.server.scheduler import Scheduler
 from sokuon.server.service import Service
 from sokuon.server.settings import Settings
 from sokuon.server.speech import Speech
@@ -31,7 +33,10 @@ def make_service(
     """Everything behind the routes. Raises VoiceNotFoundError, VoiceError, OptionError."""
     opener = Opener(Runtime(thread_count(settings.threads)), "q8")
     catalogue = Catalogue(folders, lambda folder: opener.voice(folder, bert), settings.memory)
-    return Service(settings, catalogue, Speech(catalogue, FrontEnd(dictionary), opener))
+    scheduler = Scheduler(opener.runtime.threads, settings.queue, settings.request_s)
+    metrics = Metrics(settings.log_text)
+    metrics.watch(scheduler, catalogue)
+    return Service(settings, catalogue, Speech(catalogue, FrontEnd(dictionary), scheduler, metrics.note), metrics)
 
 
 def serve(service: Service) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from sokuon.audio.sound import Audio
-from sokuon.server.catalogue import Catalogue
+from sokuon.options import SynthesisOptions
+from sokuon.server.catalogue import Catalogue, Choice
 from sokuon.server.errors import RequestError
+from sokuon.server.metrics import Metrics
 from sokuon.server.settings import Settings
-from sokuon.server.speech import Order, Speech
+from sokuon.server.speech import Listening, Order, Speech
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     speech: Speech
+    metrics: Metrics
 
     def checked_text(self, text: str, param: str, *, may_be_empty: bool = False) -> str:
         """The text, if it is neither too long nor (unless that is allowed) without anything to say."""
@@ -33,15 +40,33 @@ class Service:
             raise RequestError(400, "The text is empty.", param, "empty_text")
         return text
 
-    async def started(self, order: Order) -> AsyncIterator[Audio]:
-        """The pieces of an order, of which the first is there: what can fail has failed before a header is sent."""
-        pieces = self.speech.stream(order)
-        first = await anext(pieces, None)
+    def order(self, request: Request, api: str, choice: Choice, text: str, options: SynthesisOptions) -> Order:
+        """An order of a request, for a listener."""
+        return Order(choice, text, options, api=api, id=request.state.request_id)
 
-        async def all_pieces() -> AsyncIterator[Audio]:
-            if first is not None:
-                yield first
-            async for piece in pieces:
-                yield piece
+    async def started(self, order: Order, request: Request) -> Listening:
+        """An order whose first sound is there: what can fail has failed before a header is sent."""
+        listening = await self.speech.listen(order, request.is_disconnected)
+        await listening.ready()
+        listening.heard()
+        return listening
 
-        return all_pieces()
+    async def whole(self, order: Order, request: Request) -> Audio:
+        """All of an order, or nothing where the client leaves."""
+        return await self.speech.whole(replace(order, live=False), request.is_disconnected)
+
+
+class SpokenResponse(StreamingResponse):
+    """Sound as it is made; when the response ends, however it ends, so does the work behind it."""
+
+    def __init__(self, content: AsyncIterator[bytes | str], listening: Listening, media_type: str) -> None:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(content, headers=headers, media_type=media_type)
+        self._listening = listening
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._listening.cancel()

@@ -3,45 +3,186 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from sokuon.audio.sound import Audio, join
-from sokuon.engine import Engine
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Catalogue, Choice
-from sokuon.text import FrontEnd
+from sokuon.server.scheduler import Result, Scheduler, Ticket
+from sokuon.speaking import Lengths, LoadedVoice, Steps, Waiting, length_steps, speak_steps
+from sokuon.text import FrontEnd, Sentence
+
+Gone = Callable[[], Awaitable[bool]]  # whether the one who asked has left
+_LOOK_S = 0.1  # between two looks whether the one who asked has left
+_FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop
+_CHUNK_FRAMES = 128  # 1.5 s: about 0.2 s of one core at full size, after which others have their turn
 
 
 @dataclass(frozen=True)
 class Order:
-    """What one request wants spoken."""
+    """What one request wants spoken: a text, or sentences that are read already (they may be Waiting for more)."""
 
     choice: Choice
-    text: str
+    text: str | Iterator[Sentence | Waiting]
     options: SynthesisOptions = field(default_factory=SynthesisOptions)
+    live: bool = True
+    api: str = ""
+    id: str = ""
+    """Of the request, for the log."""
+
+
+class Listening:
+    """The results of a request as they come; `cancel` when nobody wants them any more.
+
+    `first_s`: seconds until the first sound; `sound_s`: seconds of sound so far; `outcome`: how it ended.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[Callable[[Result], None]], Ticket],
+        gone: Gone | None,
+        on_end: Callable[[Listening], None] = lambda _: None,
+    ) -> None:
+        self._queue: asyncio.Queue[Result] = asyncio.Queue()
+        self._gone, self._on_end = gone, on_end
+        self._first: list[Audio | Lengths] = []
+        self.began, self.sound_s = time.monotonic(), 0.0
+        self.first_s: float | None = None
+        self.outcome = ""
+        loop = asyncio.get_running_loop()
+
+        def deliver(result: Result) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._queue.put_nowait, result)
+
+        self._ticket = submit(deliver)
+
+    async def ready(self) -> None:
+        """Wait for the first result: what cannot be spoken fails here, before any of it is passed on."""
+        async for result in self:
+            self._first.append(result)
+            return
+
+    def __aiter__(self) -> AsyncIterator[Audio | Lengths]:
+        return self
+
+    async def __anext__(self) -> Audio | Lengths:
+        if self._first:
+            return self._first.pop()
+        if self.outcome:
+            raise StopAsyncIteration
+        result = await self._next()
+        if result is None or isinstance(result, BaseException):
+            self._end("done" if result is None else "failed")
+            if result is not None:
+                raise result
+            raise StopAsyncIteration
+        if isinstance(result, Audio):
+            self.first_s = self.first_s or time.monotonic() - self.began
+            self.sound_s += result.duration
+            self._ticket.taken(result.duration)
+        return result
+
+    async def _next(self) -> Result:
+        try:
+            while self._gone is not None:
+                try:
+                    return await asyncio.wait_for(self._queue.get(), _LOOK_S)
+                except asyncio.TimeoutError:
+                    if await self._gone():
+                        raise asyncio.CancelledError from None
+            return await self._queue.get()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+
+    def heard(self) -> None:
+        """From now on the transport itself notices who leaves."""
+        self._gone = None
+
+    def wake(self) -> None:
+        """There is more text."""
+        self._ticket.wake()
+
+    def cancel(self) -> None:
+        """Stop the work; harmless at any time."""
+        self._ticket.cancel()
+        self._end("cancelled")
+
+    def _end(self, outcome: str) -> None:
+        if not self.outcome:
+            self.outcome = outcome
+            self._on_end(self)
 
 
 class Speech:
     """Speaks orders."""
 
-    def __init__(self, catalogue: Catalogue, front_end: FrontEnd, opener: Any) -> None:
-        self.catalogue, self.front_end, self._opener = catalogue, front_end, opener
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        front_end: FrontEnd,
+        scheduler: Scheduler,
+        on_end: Callable[[Order, Listening], None] = lambda *_: None,
+    ) -> None:
+        self.catalogue, self.front_end, self.scheduler, self._on_end = catalogue, front_end, scheduler, on_end
 
-    async def stream(self, order: Order) -> AsyncIterator[Audio]:
-        """Pieces as they are ready. What cannot be spoken raises before the first one."""
-        pieces = await asyncio.to_thread(self._pieces, order)
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            yield piece
+    async def listen(self, order: Order, gone: Gone | None = None) -> Listening:
+        """Start an order. Raises BusyError, or what the voice raises when it is loaded."""
+        loaded = await self._loaded(order.choice)
+        steps = self._steps(loaded, order)
+        return Listening(
+            lambda deliver: self.scheduler.submit(steps, deliver, live=order.live),
+            gone,
+            lambda listening: self._on_end(order, listening),
+        )
 
-    async def whole(self, order: Order) -> Audio:
-        """All of it at once."""
-        pieces = [piece async for piece in self.stream(order)]
-        audio = join(pieces, order.choice.voice.sample_rate)
-        return audio.normalized() if order.options.normalize else audio
+    async def whole(self, order: Order, gone: Gone | None = None) -> Audio:
+        """All of an order; ended early if the one who asked leaves."""
+        listening = await self.listen(order, gone)
+        pieces = [piece async for piece in listening if isinstance(piece, Audio)]
+        return join(pieces, order.choice.voice.sample_rate)
 
-    def _pieces(self, order: Order) -> Iterator[Audio]:
-        engine = Engine(self.catalogue.load(order.choice.voice.key), self.front_end, self._opener)
-        style, speaker = order.choice.style.name, order.choice.speaker.number
-        return engine.stream(order.text, order.options, style=style, speaker=speaker, normalize=False)
+    async def lengths(self, order: Order, gone: Gone | None = None) -> list[Lengths]:
+        """How long each sentence of an order would last."""
+        loaded = await self._loaded(order.choice)
+        steps = length_steps(loaded, self._sentences(order), self._options(order))
+        listening = Listening(lambda deliver: self.scheduler.submit(steps, deliver, live=True), gone)
+        return [item async for item in listening if isinstance(item, Lengths)]
+
+    async def _loaded(self, choice: Choice) -> LoadedVoice:
+        key = choice.voice.key
+        if self.catalogue.is_loaded(key):
+            return self.catalogue.load(key)
+        return await asyncio.to_thread(self.catalogue.load, key)
+
+    def _steps(self, loaded: LoadedVoice, order: Order) -> Steps:
+        chunks = _growing if order.live else _even
+        return speak_steps(loaded, self._sentences(order), self._options(order), chunks, self._assist)
+
+    def _sentences(self, order: Order) -> Iterator[Sentence | Waiting]:
+        return self.front_end.sentences(order.text) if isinstance(order.text, str) else order.text
+
+    def _options(self, order: Order) -> SynthesisOptions:
+        return order.options.changed(speaker=order.choice.speaker.name, style=order.choice.style.name)
+
+    def _assist(self, text: str) -> str:
+        return self.front_end.phonemize(text).text
+
+
+def _growing(frames: int) -> list[int]:
+    """Small first for an early sound, then as large as a turn may last."""
+    sizes, size = [], _FIRST_CHUNK_FRAMES
+    while frames > 0:
+        sizes.append(min(size, frames))
+        frames -= sizes[-1]
+        size = min(2 * size, _CHUNK_FRAMES)
+    return sizes
+
+
+def _even(frames: int) -> list[int]:
+    """Turns of equal length."""
+    turns = -(-frames // _CHUNK_FRAMES)
+    return [frames // turns + (i < frames % turns) for i in range(turns)]

@@ -14,7 +14,6 @@ from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Choice, Speaker, UnknownVoiceError
 from sokuon.server.encoding import wav_bytes
 from sokuon.server.service import Service
-from sokuon.server.speech import Order
 from sokuon.server.voicevox.models import AccentPhrase, AudioQuery
 from sokuon.server.voicevox.moras import phrases_of
 
@@ -81,7 +80,7 @@ def router(service: Service) -> APIRouter:
         """Speak a query."""
         choice = choice_of(service, speaker)
         options = SynthesisOptions(speed=1.0 if not query.speedScale else min(max(query.speedScale, 0.1), 10.0))
-        audio = await service.speech.whole(Order(choice, query.kana or "", options))
+        audio = await service.whole(service.order(request, "voicevox", choice, query.kana or "", options), request)
         samples = resample(audio.samples, audio.sample_rate, query.outputSamplingRate)
         data = wav_bytes(samples, query.outputSamplingRate, 2 if query.outputStereo else 1)
         return Response(data, media_type="audio/wav")
