@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sokuon.convert import exact
 from sokuon.convert.bert_config import UNUSED_LAYERS, DebertaConfig, read_config
 from sokuon.convert.graph import Graph, Value
 from sokuon.convert.products import (
@@ -26,14 +27,12 @@ from sokuon.convert.products import (
     Linear,
     Precision,
     Products,
-    Rows,
-    balance,
     products_for,
     table_type,
 )
-from sokuon.convert.rehearsal import SENTENCES, Rehearsal
+from sokuon.convert.rehearsal import Chosen, Rehearsal, centre, sentences
 from sokuon.convert.torch_file import TorchFile
-from sokuon.convert.weights import Checkpoint
+from sokuon.convert.weights import Checkpoint, Releasable
 from sokuon.errors import VoiceNotFoundError
 from sokuon.formats import contracts
 from sokuon.formats.bert import EMBEDDINGS, MANIFEST, VOCABULARY, WEIGHTS, Manifest, Vocabulary, bucket
@@ -56,7 +55,7 @@ _BY_HEAD = {"transBatchA": 1, "transBatchB": 1}  # operands lie as [rows, heads,
 _FLOAT = 1  # ONNX's number for float32
 _TO_END = np.iinfo(np.int64).max
 _CONTRIB = "com.microsoft"
-_DAMPED = (Precision.Q8, Precision.Q4)
+_REHEARSED = (Precision.Q8, Precision.Q4)
 _BLOCK_ROWS = 1024  # of the embedding table at a time, to keep little in memory
 
 
@@ -80,10 +79,11 @@ def convert_bert(
     with replacing_folder(target, MANIFEST) as folder:
         with TensorFileWriter(folder / WEIGHTS) as weights:
             table = _write_embeddings(config, checkpoint, weights, table_type(precision))
-            rehearsal = _rehearsal(config, table, vocabulary) if precision in _DAMPED else None
+            rehearsal, rows = _rehearsal(config, table, vocabulary, precision)
+            del table
             graph = Graph(contracts.BERT, weights)
             writer = _Writer(graph, checkpoint, config, products_for(precision), table_type(precision), rehearsal)
-            graph.save(folder, [_encoder(writer, progress)])
+            graph.save(folder, [_encoder(writer, rows, progress)])
         checkpoint.finish([*_DEAD, *_dead_layers(config)])
         shutil.copyfile(vocabulary, folder / VOCABULARY)
         _manifest(config, precision, source).write(folder)
@@ -105,6 +105,11 @@ class _Renamed(Mapping[str, npt.NDArray[Any]]):
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self._tensors[self._names[name]]
+
+    def release(self) -> None:
+        """See Checkpoint.release."""
+        if isinstance(self._tensors, Releasable):
+            self._tensors.release()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -147,30 +152,30 @@ def _write_embeddings(
     out = np.empty(table.shape, dtype)
     for start in range(0, len(table), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        out[rows] = layer_norm(table[rows], gain, bias, config.norm_epsilon)
+        out[rows] = exact.layer_norm(table[rows], gain, bias, config.norm_epsilon)
     weights.add(EMBEDDINGS, out)
     return out
 
 
-def _rehearsal(config: DebertaConfig, table: npt.NDArray[Any], vocabulary: Path) -> Rehearsal:
-    ids = Vocabulary(vocabulary).encode(SENTENCES)
-    places = np.arange(len(ids))
-    reach = config.position_buckets
-    buckets = bucket(places[None] - places[:, None], reach, config.max_position) + reach
-    return Rehearsal(table[ids].astype(np.float32), buckets, config.norm_epsilon)
+def _rehearsal(
+    config: DebertaConfig, table: npt.NDArray[Any], vocabulary: Path, precision: Precision
+) -> tuple[Rehearsal | None, F32 | None]:
+    """The rehearsal and its embedding rows, for the precisions that are rounded by one."""
+    if precision not in _REHEARSED:
+        return None, None
+    encode, reach = Vocabulary(vocabulary).encode, config.position_buckets
+    ids = [encode(sentence) for sentence in sentences()]
+    rehearsal = Rehearsal(
+        [len(sentence) for sentence in ids],
+        lambda distances: bucket(distances, reach, config.max_position) + reach,
+        precision,
+    )
+    return rehearsal, table[np.concatenate(ids)].astype(np.float32)
 
 
 def _norm(checkpoint: Checkpoint, name: str, config: DebertaConfig) -> tuple[F32, F32]:
     shape = (config.hidden_size,)
     return checkpoint.take(f"{name}.weight", shape), checkpoint.take(f"{name}.bias", shape)
-
-
-def layer_norm(rows: F32, gain: F32, bias: F32, epsilon: float) -> F32:
-    """Layer norm over the last axis, in float64 inside."""
-    x = rows.astype(np.float64)
-    x -= x.mean(axis=-1, keepdims=True)
-    x /= np.sqrt((x**2).mean(axis=-1, keepdims=True) + epsilon)
-    return (x * gain + bias).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -190,6 +195,32 @@ class _Writer:
     def const(self, name: str, array: npt.NDArray[Any]) -> Value:
         return self.graph.const(np.ascontiguousarray(array), name)
 
+    def choose(self, rows: F32 | None, layers: Sequence[Linear], known: Known) -> Chosen:
+        """Layers that read the same rows as they will be written, rounded where there is a rehearsal."""
+        if self.rehearsal is None or rows is None:
+            return Chosen(tuple(layers), known, (None,) * len(layers))
+        return self.rehearsal.choose(rows, layers, known)
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Rows on their way through the network: in the graph, and in the rehearsal [S, H] if there is one.
+
+    `centre` [H] has been taken away from each row; who reads them adds what that changes to a bias of its own.
+    """
+
+    value: Value
+    rows: F32 | None = None
+    centre: F32 | None = None
+
+    def read_by(self, layer: Linear) -> Linear:
+        """The layer that gives for these rows what `layer` gives for the whole ones."""
+        return layer if self.centre is None else layer.shifted(_through(self.centre, layer))
+
+    def added_to(self, layer: Linear) -> Linear:
+        """The layer to whose outputs these rows can be added in place of the whole ones."""
+        return layer if self.centre is None else layer.shifted(self.centre)
+
 
 @dataclass(frozen=True)
 class _Frame:
@@ -204,18 +235,20 @@ class _Frame:
     relations: F32
 
 
-def _encoder(w: _Writer, progress: Progress) -> Value:
-    """Embedding rows [S, H] → features [S, H]."""
-    embeddings = w.graph.input("embeddings")
-    frame = _frame(w, embeddings)
+def _encoder(w: _Writer, rehearsed: F32 | None, progress: Progress) -> Value:
+    """Embedding rows [S, H] → features [S, H]; `rehearsed` are those of the rehearsal."""
+    embeddings = _Stream(w.graph.input("embeddings"), rehearsed)
+    frame = _frame(w, embeddings.value)
     x = embeddings
     for i in range(w.config.layers):
+        last, convolved = i == w.config.layers - 1, i == 0 and w.config.conv_kernel > 0
         with w.graph.scope(f"encoder.layer.{i}"):
-            x = _layer(w, f"encoder.layer.{i}", x, frame)
-        if i == 0 and w.config.conv_kernel:
-            x = _convolution(w, embeddings, x)
+            x = _layer(w, f"encoder.layer.{i}", x, frame, centred=not (last or convolved))
+        if convolved:
+            x = _convolution(w, embeddings, x, centred=not last)
+        w.checkpoint.release()
         progress((i + 1) / (w.config.layers + 1))
-    return x
+    return x.value
 
 
 def _frame(w: _Writer, embeddings: Value) -> _Frame:
@@ -229,22 +262,36 @@ def _frame(w: _Writer, embeddings: Value) -> _Frame:
         length=length,
         by_position=g.op("Concat", heads, rest, length, axis=0),
         by_token=g.op("Concat", heads, length, rest, axis=0),
-        relations=layer_norm(table, *_norm(w.checkpoint, "encoder.LayerNorm", c), c.norm_epsilon),
+        relations=exact.layer_norm(table, *_norm(w.checkpoint, "encoder.LayerNorm", c), c.norm_epsilon),
     )
 
 
-def _layer(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
+def _layer(w: _Writer, name: str, x: _Stream, frame: _Frame, centred: bool) -> _Stream:
     """x [S, H] → attention → + x, norm → feed forward → + , norm → [S, H]."""
+    x = _add_and_norm(w, f"{name}.attention.output.LayerNorm", _attention(w, f"{name}.attention", x, frame), x, True)
+    return _add_and_norm(w, f"{name}.output.LayerNorm", _feed_forward(w, name, x), x, centred)
+
+
+def _feed_forward(w: _Writer, name: str, x: _Stream) -> _Stream:
+    """narrow(GELU(widen(x))), to be added to x."""
     c, g = w.config, w.graph
-    x = _add_and_norm(w, f"{name}.attention.output.LayerNorm", _attention(w, f"{name}.attention", x, frame), x)
-    widen = _take_linear(w, f"{name}.intermediate.dense", c.hidden_size, c.intermediate_size)
-    inner = w.products.linear(g, _normed_rows(w, f"{name}.intermediate", x, [widen]), widen)
+    widen = x.read_by(_take_linear(w, f"{name}.intermediate.dense", c.hidden_size, c.intermediate_size))
+    wide = w.choose(x.rows, [widen], Known(name=f"{name}.intermediate"))
+    inner = w.products.linear(g, w.products.rows(g, x.value, wide.known), wide.layers[0])
     inner = g.op("Gelu", inner, domain=_CONTRIB)  # exact: 0.5 x (1 + erf(x / sqrt 2))
-    narrow = _take_linear(w, f"{name}.output.dense", c.intermediate_size, c.hidden_size)
-    y = w.products.linear(g, w.products.rows(g, inner, Known(floor=GELU_FLOOR)), narrow)
-    if w.rehearsal is not None:
-        w.rehearsal.feed_forward(widen, narrow)
-    return _add_and_norm(w, f"{name}.output.LayerNorm", y, x)
+    narrow = x.added_to(_take_linear(w, f"{name}.output.dense", c.intermediate_size, c.hidden_size))
+    return _projected(w, inner, _gelu(wide.outputs[0]), narrow, Known(floor=GELU_FLOOR))
+
+
+def _projected(w: _Writer, value: Value, rows: F32 | None, layer: Linear, known: Known) -> _Stream:
+    """One product of rows that nothing else reads."""
+    chosen = w.choose(rows, [layer], known)
+    y = w.products.linear(w.graph, w.products.rows(w.graph, value, chosen.known), chosen.layers[0])
+    return _Stream(y, chosen.outputs[0])
+
+
+def _gelu(rows: F32 | None) -> F32 | None:
+    return None if rows is None else exact.gelu(rows)
 
 
 def _take_linear(w: _Writer, name: str, size_in: int, size_out: int) -> Linear:
@@ -252,24 +299,23 @@ def _take_linear(w: _Writer, name: str, size_in: int, size_out: int) -> Linear:
     return Linear(name, weight.T, w.take(f"{name}.bias", size_out))
 
 
-def _normed_rows(w: _Writer, name: str, x: Value, layers: Sequence[Linear]) -> Rows:
-    """Rows of a norm's output for `layers`, its large channels damped as far as the rehearsal knows them."""
-    damping = None if w.rehearsal is None else balance(w.rehearsal.sizes(), layers)
-    return w.products.rows(w.graph, x, Known(damping=damping, name=name))
-
-
-def _add_and_norm(w: _Writer, name: str, y: Value, x: Value) -> Value:
-    """Layer norm of y + x."""
+def _add_and_norm(w: _Writer, name: str, y: _Stream, x: _Stream, centred: bool) -> _Stream:
+    """Layer norm of y + x, counted from its channels' means if `centred` and there is a rehearsal."""
     gain, shift = _norm(w.checkpoint, name, w.config)
+    rows, middle = None, None
+    if x.rows is not None and y.rows is not None:
+        rows = exact.layer_norm(x.rows + y.rows, gain, shift, w.config.norm_epsilon)
+        if centred:
+            middle = centre(rows)
+            rows, shift = rows - middle, shift - middle
     constants = (w.const(f"{name}.weight", gain), w.const(f"{name}.bias", shift))
-    if w.rehearsal is not None:
-        w.rehearsal.add_and_norm(gain, shift)
-    both = w.graph.op("Add", y, x)
-    return w.graph.op("LayerNormalization", both, *constants, axis=-1, epsilon=w.config.norm_epsilon)
+    both = w.graph.op("Add", y.value, x.value)
+    value = w.graph.op("LayerNormalization", both, *constants, axis=-1, epsilon=w.config.norm_epsilon)
+    return _Stream(value, rows, middle)
 
 
-def _attention(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
-    """Disentangled attention and its output projection, [S, H] → [S, H].
+def _attention(w: _Writer, name: str, x: _Stream, frame: _Frame) -> _Stream:
+    """Disentangled attention and its output projection, to be added to x: [S, H] → [S, H].
 
         q [S, N, D] ─┬─ · PKᵀ ─ skew ─────────────── + ─ + mask ─ softmax ─ · v ─ [S, N·D] ─ output
                      └─ · kᵀ ─────────────────────── +
@@ -283,13 +329,13 @@ def _attention(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
         _take_linear(w, f"{name}.self.{part}_proj", c.hidden_size, c.attention_size)
         for part in ("query", "key", "value")
     )
-    output = _take_linear(w, f"{name}.output.dense", c.attention_size, c.hidden_size)
-    output, value = output.shifted(value.bias @ output.matrix), value.shifted(-value.bias)
+    output = x.added_to(_take_linear(w, f"{name}.output.dense", c.attention_size, c.hidden_size))
+    output, value = output.shifted(_through(value.bias, output)), value.shifted(-value.bias)
     query = query.scaled(1 / np.sqrt(_TERMS * c.head_size))
     pk, pq = _relative_table(c, frame, key, -1), _relative_table(c, frame, query, 1)
-    rows = _normed_rows(w, f"{name}.self", x, (query, key, value))
-    if w.rehearsal is not None:
-        w.rehearsal.attention((query, key, value), output, (pk, pq))
+    chosen = w.choose(x.rows, [x.read_by(part) for part in (query, key, value)], Known(name=f"{name}.self"))
+    (query, key, value), rows = chosen.layers, w.products.rows(g, x.value, chosen.known)
+    value, output, rehearsed = _rehearsed_context(w, chosen, output, (pk, pq))
     heads = g.const([0, c.heads, c.head_size])
     q, k, v = (g.op("Reshape", w.products.linear(g, rows, part), heads) for part in (query, key, value))  # [S, N, D]
     to_position = _skewed(g, q, _reachable(w, f"{name}.self.pk", pk, frame), frame)  # [N, S, S]
@@ -299,7 +345,29 @@ def _attention(w: _Writer, name: str, x: Value, frame: _Frame) -> Value:
     weights = g.op("Softmax", g.op("Add", scores, frame.mask), axis=-1)
     context = g.op("FusedMatMul", weights, v, domain=_CONTRIB, transBatchB=1)  # [N, S, D]
     context = g.op("Reshape", g.op("Transpose", context, perm=[1, 0, 2]), g.const([0, c.attention_size]))
-    return w.products.linear(g, w.products.rows(g, context, Known()), output)
+    return _projected(w, context, rehearsed, output, Known())
+
+
+def _through(row: F32, layer: Linear) -> F32:
+    """What one row [in] adds to the layer's outputs."""
+    return exact.fine_product(row[None], layer.matrix)[0].astype(np.float32)
+
+
+def _rehearsed_context(
+    w: _Writer, chosen: Chosen, output: Linear, tables: tuple[F32, F32]
+) -> tuple[Linear, Linear, F32 | None]:
+    """Value and output layers between which the context is counted from its means and damped, and its rows [S, N·D].
+
+    Both changes of the value's rows pass the softmax, whose weights sum to 1, and so cost nothing.
+    """
+    value, (q, k, v) = chosen.layers[2], chosen.outputs
+    if w.rehearsal is None or q is None or k is None or v is None:
+        return value, output, None
+    context = w.rehearsal.attention(q, k, v, tables)
+    middle = centre(context)
+    context, value, output = context - middle, value.shifted(-middle), output.shifted(_through(middle, output))
+    damping = w.rehearsal.damping(context, output.matrix)
+    return value.divided(damping), replace(output, matrix=output.matrix * damping[:, None]), context / damping
 
 
 def _relative_table(c: DebertaConfig, frame: _Frame, projection: Linear, sign: int) -> F32:
@@ -307,7 +375,8 @@ def _relative_table(c: DebertaConfig, frame: _Frame, projection: Linear, sign: i
     reach = c.position_buckets
     buckets = sign * (np.arange(2 * reach + 1) - reach) + reach
     rows = np.minimum(buckets, 2 * reach - 1)  # the model has no row of its own for the farthest positive bucket
-    table = (frame.relations @ projection.matrix + projection.bias)[rows]
+    projected = exact.fine_product(frame.relations, projection.matrix) + projection.bias
+    table = projected[rows].astype(np.float32)
     return table.reshape(len(rows), c.heads, c.head_size)
 
 
@@ -331,19 +400,20 @@ def _skewed(g: Graph, x: Value, relative: Value, frame: _Frame) -> Value:
     return g.op("Slice", matrix, g.const([0]), frame.length, g.const([2]))
 
 
-def _convolution(w: _Writer, embeddings: Value, x: Value) -> Value:
+def _convolution(w: _Writer, embeddings: _Stream, x: _Stream, centred: bool) -> _Stream:
     """LN(x + GELU(conv(embeddings))): the convolution as one product over K neighbouring rows, zero beyond the ends."""
     c, g = w.config, w.graph
     half, kernel, hidden = c.conv_kernel // 2, c.conv_kernel, c.hidden_size
     taps = (
         w.take("encoder.conv.conv.weight", hidden, hidden, kernel).transpose(2, 1, 0).reshape(kernel * hidden, hidden)
     )
-    padded = g.op("Pad", embeddings, g.const([half, 0, half, 0]))
+    padded = g.op("Pad", embeddings.value, g.const([half, 0, half, 0]))
     ends = [g.const([i + 1 - kernel]) if i + 1 < kernel else g.const([_TO_END]) for i in range(kernel)]
     shifted = [g.op("Slice", padded, g.const([i]), ends[i], g.const([0])) for i in range(kernel)]
-    rows = w.products.rows(g, g.op("Concat", *shifted, axis=1), Known())  # [S, K·H]
+    rows = None
+    if w.rehearsal is not None and embeddings.rows is not None:
+        rows = w.rehearsal.neighbours(embeddings.rows, kernel)
     layer = Linear("encoder.conv.conv", taps, w.take("encoder.conv.conv.bias", hidden))
-    y = w.products.linear(g, rows, layer)
-    if w.rehearsal is not None:
-        w.rehearsal.convolution(layer, kernel)
-    return _add_and_norm(w, "encoder.conv.LayerNorm", g.op("Gelu", y, domain=_CONTRIB), x)
+    y = _projected(w, g.op("Concat", *shifted, axis=1), rows, layer, Known())  # [S, K·H] → [S, H]
+    gelu = _Stream(g.op("Gelu", y.value, domain=_CONTRIB), _gelu(y.rows))
+    return _add_and_norm(w, "encoder.conv.LayerNorm", gelu, x, centred)

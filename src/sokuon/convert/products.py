@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
@@ -10,15 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.convert.codes import GROUP, PANEL, pack_codes, quantize_blocks, quantize_columns
+from sokuon.convert.codes import GROUP, PANEL, BlockCodes, Codes, quantize_columns
 from sokuon.convert.graph import Graph, Value
-from sokuon.formats.packed import I8
 from sokuon.storage.tensors import F32
 
 GELU_FLOOR = -0.17  # GELU(x) is nowhere below: its minimum is -0.16997
 
-_DAMPING = 0.6  # share of a channel's excess that moves into the weights
-_LEAST_WEIGHT = np.float32(1e-5)
 _CONTRIB = "com.microsoft"
 _TINY = np.float32(1e-30)  # scale of a row of zeros, which must not divide by zero
 
@@ -34,11 +31,15 @@ class Precision(Enum):
 
 @dataclass(frozen=True)
 class Linear:
-    """y = x · matrix + bias with `matrix` [in, out], named as in the checkpoint."""
+    """y = x · matrix + bias with `matrix` [in, out], named as in the checkpoint.
+
+    `codes` are the matrix rounded, its inputs multiplied by the damping of its rows, where the rehearsal chose them.
+    """
 
     name: str
     matrix: F32
     bias: F32
+    codes: Codes | None = None
 
     def scaled(self, factor: float) -> Linear:
         """The layer whose outputs are `factor` times larger."""
@@ -51,6 +52,11 @@ class Linear:
     def shifted(self, offset: F32) -> Linear:
         """The layer whose outputs are greater by `offset` [out]."""
         return replace(self, bias=self.bias + offset)
+
+    def divided(self, by: F32) -> Linear:
+        """The layer whose outputs are smaller by the positive factors `by` [out]."""
+        codes = None if self.codes is None else self.codes.scaled(1 / by)
+        return replace(self, matrix=self.matrix / by, bias=self.bias / by, codes=codes)
 
 
 @dataclass(frozen=True)
@@ -127,26 +133,26 @@ class RowProducts:
 
     def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
         """Rows [S, in] → [S, out]."""
-        damping, floor = rows.known.damping, rows.known.floor
-        matrix = layer.matrix if damping is None else layer.matrix * damping[:, None]
-        weight, integers, scale = self.store(g, layer.name, matrix)
-        sums = integers.sum(axis=0, dtype=np.int32)
+        if layer.codes is None:
+            raise ValueError(f"{layer.name} has not been rounded")
+        scale = layer.codes.scale
+        weight = self.store(g, layer, layer.codes)
+        sums = layer.codes.integers().sum(axis=0, dtype=np.int32)
         g.beside(f"{layer.name}.sums", _whole_panels(sums))
         weight_scale = _outputs(g, f"{layer.name}.scale", scale)
         one = g.const(np.float32(1))
         y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, domain=_CONTRIB)
         y = g.op("Mul", y, rows.scale)
-        bias = layer.bias + np.float32(floor) * scale * sums.astype(np.float32)
+        bias = layer.bias + np.float32(rows.known.floor) * scale * sums.astype(np.float32)
         return g.op("Add", y, _outputs(g, f"{layer.name}.bias", bias))
 
-    def store(self, g: Graph, name: str, matrix: F32) -> tuple[Value, I8, F32]:
-        """Write `matrix` [in, out] into the weight file; the graph's view of it, its integers, their scale per output.
+    def store(self, g: Graph, layer: Linear, codes: Codes) -> Value:
+        """Write the codes of a matrix [in, out] into the weight file; the graph's view of it.
 
         The file holds the layout of the native product; `sokuon.formats.packed` turns it back for ONNX Runtime.
         """
-        integers, scale = quantize_columns(matrix)
-        packed = pack_codes(integers)
-        return _supplied(g, f"{name}.weight", packed, packed.shape[1] * GROUP, matrix.shape), integers, scale
+        packed = codes.packed_codes()
+        return _supplied(g, f"{layer.name}.weight", packed, packed.shape[1] * GROUP, layer.matrix.shape)
 
     def _zero_per_row(self, g: Graph, zero: int, rows: Value) -> Value:
         if zero not in self._zeros:
@@ -157,12 +163,12 @@ class RowProducts:
 class BlockProducts(RowProducts):
     """4-bit weights, otherwise as RowProducts: code, factor and zero of a block make an 8-bit integer."""
 
-    def store(self, g: Graph, name: str, matrix: F32) -> tuple[Value, I8, F32]:
+    def store(self, g: Graph, layer: Linear, codes: Codes) -> Value:
         """As RowProducts.store."""
-        blocks = quantize_blocks(matrix)
-        g.beside(f"{name}.factors", blocks.packed_factors())
-        view = _supplied(g, f"{name}.weight", blocks.packed_codes(), len(blocks.codes), matrix.shape)
-        return view, blocks.integers()[: len(matrix)], blocks.scale
+        if not isinstance(codes, BlockCodes):
+            raise ValueError(f"{layer.name} has not been rounded to 4 bits")
+        g.beside(f"{layer.name}.factors", codes.packed_factors())
+        return _supplied(g, f"{layer.name}.weight", codes.packed_codes(), len(codes.codes), layer.matrix.shape)
 
 
 class TensorProducts:
@@ -174,8 +180,8 @@ class TensorProducts:
 
     def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
         """Rows [S, in] → [S, out]."""
-        codes, scale = quantize_columns(layer.matrix)
-        weight, weight_scale = g.const(codes, f"{layer.name}.weight"), g.const(scale, f"{layer.name}.scale")
+        rounded = quantize_columns(layer.matrix)
+        weight, weight_scale = g.const(rounded.codes, f"{layer.name}.weight"), g.const(rounded.scale, f"{layer.name}.scale")
         y = g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB)
         return _add_bias(g, y, layer)
 
@@ -199,16 +205,6 @@ def _outputs(g: Graph, name: str, values: F32) -> Value:
     stored = g.const(_whole_panels(values), name)
     missing = len(values) % PANEL
     return g.op("Slice", stored, g.const([0]), g.const([len(values)]), g.const([0])) if missing else stored
-
-
-def balance(sizes: F32, layers: Sequence[Linear]) -> F32:
-    """By how much to divide channels of these sizes before quantising, and multiply the layers' weights: [in].
-
-    Between evening out the activations and evening out the weights; the exponent was chosen on trained weights.
-    """
-    weights = np.max([np.abs(layer.matrix).max(axis=1) for layer in layers], axis=0)
-    damping = sizes**_DAMPING / np.maximum(weights, _LEAST_WEIGHT) ** (1 - _DAMPING)
-    return np.asarray(damping / np.exp(np.log(damping).mean()), np.float32)
 
 
 def products_for(precision: Precision) -> Products:

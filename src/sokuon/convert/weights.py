@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from sokuon.storage.tensors import F32, to_float32
 Shape = tuple[int | None, ...]  # None: any size
 
 _NORM_SPELLINGS = (("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1"))
+
+
+@runtime_checkable
+class Releasable(Protocol):
+    """A mapped file."""
+
+    def release(self) -> None: ...
 
 
 class Checkpoint:
@@ -69,6 +76,11 @@ class Checkpoint:
             if f"{name}.{direction_name}" in self:
                 return self.shape(f"{name}.{direction_name}")
         return self.shape(f"{name}.weight")
+
+    def release(self) -> None:
+        """Give back the memory of the file's pages read so far, where it is mapped; arrays taken stay valid."""
+        if isinstance(self._tensors, Releasable):
+            self._tensors.release()
 
     def ignore(self, prefix: str) -> None:
         """Strike off the tensors under `prefix`: the model carries them for nothing."""

@@ -15,7 +15,7 @@ from sokuon.errors import VoiceError, VoiceNotFoundError
 
 I64 = npt.NDArray[np.int64]
 
-FORMAT = 2
+FORMAT = 3
 
 MANIFEST = "bert.json"
 

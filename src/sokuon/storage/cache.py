@@ -30,7 +30,7 @@ from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError
 from sokuon.storage.files import write_atomically
 from sokuon.storage.locks import is_locked, take_lock
 
-_CONVERTER = 2  # raise when converted folders of older versions must not be used any more
+_CONVERTER = 3  # raise when converted folders of older versions must not be used any more
 _BLOCK_BYTES = 1 << 22
 _STALE_S = 86_400.0  # of a folder that tells nothing of its process
 _YOUNG_S = 60.0  # it may be about to lock
