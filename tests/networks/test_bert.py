@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -246,7 +247,16 @@ def test_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> None:
         Bert.open(tmp_path / "copy", threads=1)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 2, "unknown": 2}'])
+def test_codes_of_an_older_scheme_are_refused(folder: Path, tmp_path: Path) -> None:
+    """They would run, and sound worse than they need."""
+    shutil.copytree(folder, tmp_path / "copy")
+    manifest = json.loads((folder / "bert.json").read_text())
+    (tmp_path / "copy" / "bert.json").write_text(json.dumps(manifest | {"format": 2}))
+    with pytest.raises(VoiceError, match=r"bert\.json has format 2, this version reads 3; convert it again"):
+        Bert.open(tmp_path / "copy", threads=1)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 3, "unknown": 2}'])
 def test_damaged_manifest_is_refused(folder: Path, tmp_path: Path, content: str) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "bert.json").write_text(content)

@@ -350,7 +350,7 @@ def _attention(w: _Writer, name: str, x: _Stream, frame: _Frame) -> _Stream:
 
 def _through(row: F32, layer: Linear) -> F32:
     """What one row [in] adds to the layer's outputs."""
-    return exact.fine_product(row[None], layer.matrix)[0].astype(np.float32)
+    return np.asarray(exact.fine_product(row[None], layer.matrix)[0], np.float32)
 
 
 def _rehearsed_context(

@@ -11,7 +11,7 @@ and inputs are filled up with zeros.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from sokuon.storage.tensors import F32
 PANEL = 16  # outputs
 GROUP = 4  # inputs
 BLOCK = 32  # inputs that share a factor; one byte of 4-bit codes holds an input of one group and one of the next
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 _TINY = np.float32(1e-30)  # scale of a row of zeros, which must not divide by zero
 _MOST_CODE = 15
@@ -65,7 +67,7 @@ def quantize_columns(matrix: F32) -> ColumnCodes:
 
 def column_scale(matrix: F32) -> F32:
     """The scale [out] at which a column's largest weight has the largest code."""
-    return np.maximum(np.abs(matrix).max(axis=0) / np.float32(127), _TINY).astype(np.float32)
+    return np.asarray(np.maximum(np.abs(matrix).max(axis=0) / np.float32(127), _TINY), np.float32)
 
 
 def pack_codes(codes: I8) -> I8:
@@ -111,7 +113,7 @@ class BlockCodes:
         return np.ascontiguousarray(both.reshape(len(both), -1, PANEL).transpose(1, 0, 2))
 
 
-Codes = Union[ColumnCodes, BlockCodes]
+Codes = ColumnCodes | BlockCodes
 
 
 def quantize_blocks(matrix: F32) -> BlockCodes:
@@ -168,8 +170,10 @@ class BlockRounding:
         return np.asarray((codes - self._zero) * self._step)
 
     def codes(self, inputs: int) -> BlockCodes:
-        """All, `in` filled up to whole blocks."""
-        return BlockCodes(self._codes, self._factors, self._zeros, self._unit[:, 0])
+        """Those of the blocks that the first `inputs` reach into."""
+        blocks = -(-inputs // BLOCK)
+        codes, factors, zeros = self._codes[: blocks * BLOCK], self._factors[:blocks], self._zeros[:blocks]
+        return BlockCodes(codes, factors, zeros, self._unit[:, 0])
 
 
 def _quantized(blocks: F32) -> tuple[U8, U8, U8, F32]:
@@ -235,7 +239,7 @@ def _squares(difference: F32) -> F32:
     return part[..., 0]
 
 
-def padded(matrix: npt.NDArray[np.generic], inputs: int, outputs: int = PANEL) -> npt.NDArray[np.generic]:
+def padded(matrix: npt.NDArray[_Number], inputs: int, outputs: int = PANEL) -> npt.NDArray[_Number]:
     """`matrix` [in, out] with zeros up to multiples of `inputs` and `outputs`."""
     missing = (-matrix.shape[0] % inputs, -matrix.shape[1] % outputs)
     return np.pad(matrix, [(0, n) for n in missing]) if any(missing) else matrix

@@ -28,7 +28,7 @@ _EXP_REACH = 16
 
 
 def on_grid(x: Floats, bits: int, axis: int | None = None) -> F64:
-    """`x` rounded to multiples of a power of two, fewer than 2^bits of them each way; one grid for each line of `axis`."""
+    """`x` rounded to multiples of a power of two, at most 2^bits of them each way; a grid for each line of `axis`."""
     peak = np.abs(x).max(axis=axis, keepdims=True, initial=0).astype(np.float64)
     step = np.ldexp(1.0, np.frexp(peak)[1] - bits)
     out = x / step
@@ -59,14 +59,14 @@ def total(x: Floats, axis: int) -> F64:
 
 def mean(x: Floats, axis: int) -> F64:
     """Means over an axis, which is kept."""
-    return total(x, axis) / x.shape[axis]
+    return np.asarray(total(x, axis) / x.shape[axis])
 
 
 def layer_norm(rows: Floats, gain: F32, bias: F32, epsilon: float) -> F32:
     """Layer norm over the last axis, in float64 inside."""
     x = rows - mean(rows, -1)
     x /= np.sqrt(mean(x * x, -1) + epsilon)
-    return (x * gain + bias).astype(np.float32)
+    return np.asarray(x * gain + bias, np.float32)
 
 
 def integer_product(codes: F32, weights: npt.NDArray[np.int8]) -> F64:

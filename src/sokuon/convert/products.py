@@ -55,7 +55,7 @@ class Linear:
 
     def divided(self, by: F32) -> Linear:
         """The layer whose outputs are smaller by the positive factors `by` [out]."""
-        codes = None if self.codes is None else self.codes.scaled(1 / by)
+        codes = None if self.codes is None else self.codes.scaled(np.asarray(1 / by, np.float32))
         return replace(self, matrix=self.matrix / by, bias=self.bias / by, codes=codes)
 
 
@@ -181,7 +181,10 @@ class TensorProducts:
     def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
         """Rows [S, in] → [S, out]."""
         rounded = quantize_columns(layer.matrix)
-        weight, weight_scale = g.const(rounded.codes, f"{layer.name}.weight"), g.const(rounded.scale, f"{layer.name}.scale")
+        weight, weight_scale = (
+            g.const(rounded.codes, f"{layer.name}.weight"),
+            g.const(rounded.scale, f"{layer.name}.scale"),
+        )
         y = g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB)
         return _add_bias(g, y, layer)
 

@@ -55,7 +55,7 @@ class Eaten:
 
     def values(self) -> F32:
         """What the codes stand for."""
-        return (self.codes + np.float32(self.zero)) * self.scale + np.float32(self.floor)
+        return np.asarray((self.codes + np.float32(self.zero)) * self.scale + np.float32(self.floor), np.float32)
 
     def times(self, codes: Codes) -> F32:
         """Rows times a rounded matrix: [S, out]."""
@@ -78,6 +78,21 @@ def eaten(rows: F32, floor: float = 0.0) -> Eaten:
 
 
 @dataclass(frozen=True)
+class _Scheme:
+    """How a precision rounds: for good, on trial, and how many outputs of a product are tried."""
+
+    rounding: type[ColumnRounding] | type[BlockRounding]
+    plain: Callable[[F32], Codes]
+    trials: int
+
+
+_SCHEMES = {
+    Precision.Q8: _Scheme(ColumnRounding, quantize_columns, 512),
+    Precision.Q4: _Scheme(BlockRounding, quantize_blocks, 128),
+}
+
+
+@dataclass(frozen=True)
 class Chosen:
     """Layers ready to be written, what is known of their rows, and what they made of the rehearsal's."""
 
@@ -93,10 +108,7 @@ class Rehearsal:
         """`lengths` of the sentences, whose sum is S."""
         self._ends = np.cumsum(lengths)[:-1]
         self._buckets = buckets
-        self._rounding, self._plain, self._trials = {
-            Precision.Q8: (ColumnRounding, quantize_columns, 512),
-            Precision.Q4: (BlockRounding, quantize_blocks, 128),
-        }[precision]
+        self._scheme = _SCHEMES[precision]
 
     def choose(self, rows: F32, layers: Sequence[Linear], known: Known) -> Chosen:
         """Codes of layers that read the same `rows` [S, in]; where `known` has a name, the rows may be damped."""
@@ -105,7 +117,7 @@ class Rehearsal:
             damping = self.damping(rows, matrix)
             known, rows, matrix = replace(known, damping=damping), rows / damping, matrix * damping[:, None]
         codes_of_rows = eaten(rows, known.floor)
-        codes = compensated(matrix, codes_of_rows.values(), self._rounding)
+        codes = compensated(matrix, codes_of_rows.values(), self._scheme.rounding)
         outputs = codes_of_rows.times(codes)
         missing = (exact.product(exact.mean(rows, 0), matrix) - exact.mean(outputs, 0))[0].astype(np.float32)
         ends = np.cumsum([layer.matrix.shape[1] for layer in layers])
@@ -118,13 +130,13 @@ class Rehearsal:
         return Chosen(mended, known, results)
 
     def damping(self, rows: F32, matrix: F32) -> F32:
-        """By how much to divide each channel [in]: of the candidates, among them not at all, the one that errs least."""
-        shown = matrix[:, :: max(1, matrix.shape[1] // self._trials)]
+        """By how much to divide each channel [in]: of the candidates, none among them, the one that errs least."""
+        shown = matrix[:, :: max(1, matrix.shape[1] // self._scheme.trials)]
         return min(candidates(rows, matrix), key=partial(self.error, rows, shown))
 
     def error(self, rows: F32, matrix: F32, damping: F32) -> float:
         """Squared error of the product with plainly rounded weights, its mean left out: that a bias mends."""
-        got = eaten(rows / damping).times(self._plain(matrix * damping[:, None]))
+        got = eaten(rows / damping).times(self._scheme.plain(matrix * damping[:, None]))
         error = got - exact.product(rows, matrix)
         error -= exact.mean(error, 0)
         return float(exact.total(exact.total(error * error, 0), 1)[0, 0])
@@ -132,12 +144,12 @@ class Rehearsal:
     def attention(self, q: F32, k: F32, v: F32, tables: tuple[Table, Table]) -> F32:
         """Context rows [S, N·D] of query, key and value rows; `tables` PK, PQ."""
         shape = (-1, *tables[0].shape[1:])
-        parts = (np.split(x.reshape(shape), self._ends) for x in (q, k, v))
-        return np.concatenate([self._attend(*sentence, *tables) for sentence in zip(*parts, strict=True)])
+        parts = [np.split(x.reshape(shape), self._ends) for x in (q, k, v)]
+        return np.concatenate([self._attend(a, b, c, tables) for a, b, c in zip(*parts, strict=True)])
 
-    def _attend(self, q: F32, k: F32, v: F32, pk: Table, pq: Table) -> F32:
+    def _attend(self, q: F32, k: F32, v: F32, tables: tuple[Table, Table]) -> F32:
         """One sentence: [S, N, D] each → [S, N·D]."""
-        length = len(q)
+        length, (pk, pq) = len(q), tables
         near = self._buckets(np.arange(1 - length, length))  # rows of the tables
         places = np.arange(length)
         index = np.broadcast_to(places - places[:, None] + length - 1, (q.shape[1], length, length))
@@ -148,7 +160,7 @@ class Rehearsal:
         scores += back.transpose(0, 2, 1)
         weights = exact.falling_exp(scores.max(axis=2, keepdims=True) - scores)
         context = exact.product(weights, v) / exact.total(weights, 2)
-        return context.transpose(1, 0, 2).reshape(length, -1).astype(np.float32)
+        return np.asarray(context.transpose(1, 0, 2).reshape(length, -1), np.float32)
 
     def neighbours(self, rows: F32, kernel: int) -> F32:
         """Each row with those around it, zero beyond a sentence's ends: [S, H] → [S, kernel · H]."""
@@ -177,4 +189,4 @@ def candidates(rows: F32, matrix: F32) -> Iterator[F32]:
 def _few_bits(x: F64) -> F32:
     """Kept to 8 bits, so that the last ones of exp and log do not matter."""
     mantissa, exponent = np.frexp(x)
-    return np.ldexp(np.rint(mantissa * 256) / 256, exponent).astype(np.float32)
+    return np.asarray(np.ldexp(np.rint(mantissa * 256) / 256, exponent), np.float32)

@@ -1,10 +1,10 @@
 """Rounding of weights in which later inputs make up for the errors of earlier ones (GPTQ, Frantar et al. 2022).
 
-Rounding each weight to the nearest code is best only if inputs are independent. With the second moments of the inputs
-H = XᵀX / S of a rehearsal, the error of a column's rounding e is eᵀHe. With H = L D Lᵀ, L unit lower triangular, this is
-the sum over inputs i of D_i (e_i + sum over j > i of L_ji e_j)²: from the last input to the first, each is rounded to
-the code nearest to its weight plus what the inputs behind it owe, which leaves only its own rounding under D_i. (This is
-GPTQ in the form of Babai's nearest plane; no inverse is needed.)
+Rounding each weight to the nearest code is best only if inputs are independent. With the second moments H = XᵀX / S
+of a rehearsal's rows, the error that a column's rounding e makes in the output is eᵀHe. With H = L D Lᵀ, L unit lower
+triangular, this is the sum over inputs i of D_i (e_i + sum over j > i of L_ji e_j)²: from the last input to the first,
+each is rounded to the code nearest to its weight plus what the inputs behind it owe, which leaves only its own rounding
+under D_i. (This is GPTQ in the form of Babai's nearest plane; no inverse is needed.)
 
 Inputs work together in parts of 1,024: beyond, the factorisation costs more than it gains.
 """
@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sokuon.convert.codes import BLOCK, BlockCodes, BlockRounding, Codes, ColumnRounding, padded
+from sokuon.convert.codes import BLOCK, BlockRounding, Codes, ColumnRounding, padded
 from sokuon.convert.exact import F64, mean, on_grid, product
 from sokuon.storage.tensors import F32
 
@@ -35,8 +35,8 @@ class Rounding(Protocol):
     def round(self, i: int, target: F32) -> F32:
         """Give input `i` the codes nearest to `target` [out]; the weights they stand for."""
 
-    def codes(self) -> Codes:
-        """All of it."""
+    def codes(self, inputs: int) -> Codes:
+        """Those of the first `inputs`, or more."""
 
 
 def compensated(matrix: F32, rows: F32, rounding: type[ColumnRounding] | type[BlockRounding]) -> Codes:
@@ -54,8 +54,8 @@ def second_moments(rows: F32) -> F64:
     """H [in, in] of rows [S, in] around their mean, with the ridge."""
     x = rows - mean(rows, 0)
     h = product(x.T, x) / len(x)
-    ridge = _RIDGE * on_grid(np.diagonal(h), 30).mean()
-    return h + (ridge or 1.0) * np.eye(len(h))
+    ridge = _RIDGE * float(on_grid(np.diagonal(h), 30).mean())
+    return np.asarray(h + (ridge or 1.0) * np.eye(len(h)))
 
 
 def triangle(h: F64) -> F64:

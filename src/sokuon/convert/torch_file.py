@@ -110,6 +110,11 @@ class TorchFile(Mapping[str, npt.NDArray[Any]]):
         view: npt.NDArray[Any] = np.ndarray(shape, kind.dtype, self._map, first, strides)  # raises beyond the file
         return widen_bfloat16(view) if kind.bfloat16 else view
 
+    def release(self) -> None:
+        """Give back the memory of the pages read so far, as TensorFile.release."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)
 
