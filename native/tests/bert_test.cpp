@@ -195,10 +195,16 @@ void check_attention(const sk::ByteKernels& kernels, std::int64_t length, int si
     std::vector<std::int32_t> positions;
     for (std::int64_t c = -length; c < length; ++c)
         positions.push_back(static_cast<std::int32_t>(std::clamp(c, -reach, reach) + reach));
-    std::vector<float> scratch(kernels.attention_scratch(length, size));
+    std::vector<float> scratch(kernels.attention_scratch(length, size)), floats[2], again(out);
     const float *q = rows.data(), *k = q + size, *v = k + size;
-    kernels.attend({q, k, v, stride, length, size, tables[0].data() + size, tables[1].data() + size, table_stride,
-                    positions.data(), out.data(), size, scratch.data()});
+    const auto attend = [&](sk::RelativeTable pk, sk::RelativeTable pq, float* to) {
+        kernels.attend({q, k, v, stride, length, size, pk + size, pq + size, table_stride, positions.data(), to, size,
+                        scratch.data()});
+    };
+    attend({tables[0].data(), nullptr}, {tables[1].data(), nullptr}, out.data());
+    for (int t : {0, 1})
+        for (std::uint16_t bits : tables[t]) floats[t].push_back(static_cast<float>(half(bits)));
+    attend({nullptr, floats[0].data()}, {nullptr, floats[1].data()}, again.data());
     double worst = 0;
     const std::int64_t step = length > 200 ? 37 : 1;
     for (std::int64_t i = 0; i < length; i += step) {
@@ -221,7 +227,7 @@ void check_attention(const sk::ByteKernels& kernels, std::int64_t length, int si
         }
     }
     // Scores reach some 30 in size, so float32 leaves them 2e-6; values are of size 1.
-    expect(worst < 2e-5 && out.back() == 7.0f, std::string(kernels.name) + " attention " + std::to_string(length) +
+    expect(worst < 2e-5 && out.back() == 7.0f && out == again, std::string(kernels.name) + " attention " + std::to_string(length) +
                                                     " rows, heads of " + std::to_string(size) + " error " +
                                                     small(worst));
 }
@@ -236,7 +242,9 @@ class Model {
             for (const char* part : {"pk", "pq"}) {
                 std::vector<std::uint16_t> table(11 * 48);
                 for (auto& bits16 : table) bits16 = static_cast<std::uint16_t>(whole(0, 1) << 15 | 11 << 10 | whole(0, 1023));
-                add(attention + ".self." + part, table);
+                std::vector<float> floats;
+                for (std::uint16_t bits16 : table) floats.push_back(static_cast<float>(half(bits16)));
+                config.bits == 32 ? add(attention + ".self." + part, floats) : add(attention + ".self." + part, table);
             }
             linear(attention + ".output.dense", 48, 48);
             linear(layer + ".intermediate.dense", 48, 64);
@@ -276,6 +284,14 @@ class Model {
     void row(const std::string& name) { add(name, std::vector<float>(48, 1.0f)); }
     void norm(const std::string& name) { row(name + ".weight"), add(name + ".bias", std::vector<float>(48, 0.1f)); }
     void linear(const std::string& name, std::int64_t inputs, std::int64_t outputs) {
+        if (config.bits == 32) {
+            std::vector<float> weight, bias;
+            for (std::int64_t i = 0; i < inputs * outputs; ++i)
+                weight.push_back(normal() / std::sqrt(static_cast<float>(inputs)));
+            for (std::int64_t i = 0; i < outputs; ++i) bias.push_back(normal());
+            add(name + ".weight", weight), add(name + ".bias", bias);
+            return;
+        }
         const Weights w = random_weights(inputs, outputs, config.bits);
         config.bits == 8 ? add(name + ".weight", w.codes) : add(name + ".weight", w.pairs);
         if (config.bits == 4) add(name + ".factors", w.factors);
@@ -355,7 +371,7 @@ int main() {
         check_attention(kernels, 130, 64);
         check_attention(kernels, 600, 16);
     }
-    for (int bits : {8, 4})
+    for (int bits : {32, 8, 4})
         for (int kernel : {1, 3, 5}) check_model(bits, kernel);
     check_damage();
     std::printf("%d failures\n", failures);

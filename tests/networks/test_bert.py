@@ -244,7 +244,7 @@ def test_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / name).unlink()
     with pytest.raises(VoiceNotFoundError, match=name):
-        Bert.open(tmp_path / "copy", threads=1)
+        Bert.open(tmp_path / "copy", threads=1, backend="onnx")
 
 
 def test_codes_of_an_older_scheme_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Run {
         for (std::int64_t s = 0; s < input_.count; first += input_.lengths[s++]) {
             const std::int64_t length = input_.lengths[s], start = first;
             crew_.parallel(length, [&](std::int64_t row, int worker) {
-                float* const taps = own(worker);
+                float* const taps = model_.floats() ? space_.taps.data() + (start + row) * kernel * hidden : own(worker);
                 for (std::int64_t k = 0; k < kernel; ++k) {
                     const std::int64_t from = row + k - kernel / 2;
                     float* const to = taps + k * hidden;
@@ -80,21 +80,23 @@ class Run {
                     else
                         std::copy_n(input_.rows + (start + from) * hidden, hidden, to);
                 }
-                quantize_row(start + row, taps, kernel * hidden, nullptr);
+                if (!model_.floats()) quantize_row(start + row, taps, kernel * hidden, nullptr);
             });
         }
+        from_ = space_.taps.data(), from_stride_ = kernel * hidden;
         products({{&model_.conv, space_.y.data()}}, narrow(), true);
         add_and_norm(model_.conv_norm);
     }
 
     struct Target {
-        const ByteLinear* linear;
+        const BertLinear* linear;
         float* out;
     };
 
     // Products of the codes with layers of the same size; every strip of weights is read by one thread, once.
     void products(std::initializer_list<Target> targets, std::int64_t stride, bool gelu) {
-        const std::int64_t outputs = targets.begin()->linear->outputs, count = static_cast<std::int64_t>(targets.size());
+        if (model_.floats()) return float_products(targets, stride, gelu);
+        const std::int64_t outputs = targets.begin()->linear->bytes.outputs, count = static_cast<std::int64_t>(targets.size());
         const std::int64_t strips = (outputs + strip_outputs - 1) / strip_outputs;
         const std::int64_t shares = parts_per_worker * crew_.size();
         const std::int64_t size = std::clamp<std::int64_t>(strips * count / shares, 1, most_strips);
@@ -102,9 +104,19 @@ class Run {
         crew_.parallel(parts * count, [&](std::int64_t i, int worker) {
             const Target& target = targets.begin()[i / parts];
             const std::int64_t first = i % parts * size * strip_outputs;
-            kernels_.multiply({target.linear, byte_rows(), rows_, first, std::min(first + size * strip_outputs, outputs),
+            kernels_.multiply({&target.linear->bytes, byte_rows(), rows_, first, std::min(first + size * strip_outputs, outputs),
                                target.out, stride, gelu, reinterpret_cast<std::int8_t*>(own(worker))});
         });
+    }
+
+    // The same of the rows that `quantize` was last told of, with floats.
+    void float_products(std::initializer_list<Target> targets, std::int64_t stride, bool gelu) {
+        for (const Target& target : targets) {
+            const Dense& dense = target.linear->floats;
+            dense.apply(crew_, from_, from_stride_, rows_, target.out, stride, space_.scratch);
+            if (gelu)
+                by_row([&](std::int64_t row, int) { kernels_.gelu(target.out + row * stride, dense.outputs()); });
+        }
     }
 
     // Per sentence and head; the output takes the query's place.
@@ -123,6 +135,8 @@ class Run {
     }
 
     void quantize(const float* from, std::int64_t stride, std::int64_t n, const float* factor) {
+        from_ = from, from_stride_ = stride;
+        if (model_.floats()) return;
         by_row([&](std::int64_t row, int) { quantize_row(row, from + row * stride, n, factor); });
     }
 
@@ -161,6 +175,8 @@ class Run {
     Crew& crew_;
     std::int64_t rows_ = 0, longest_ = 0;
     int zero_ = signed_zero;
+    const float* from_ = nullptr;  // rows of the next products
+    std::int64_t from_stride_ = 0;
 };
 
 }  // namespace
@@ -172,9 +188,13 @@ BertSpace::BertSpace(const BertModel& model, std::int64_t most_rows, std::int64_
     x = Buffer(rows * row_floats(s.hidden_size));
     y = Buffer(rows * row_floats(s.hidden_size));
     projected = Buffer(rows * row_floats(std::max(3 * model.attention_size(), std::int64_t{s.inner_size})));
-    codes = Buffer(rows * row_bytes(inputs, model.kernels->code_bytes) / static_cast<std::int64_t>(sizeof(float)));
-    scales = Buffer(rows);
-    const std::int64_t strip = s.bits == 8 ? 0 : inputs * strip_outputs / static_cast<std::int64_t>(sizeof(float));
+    if (model.floats()) {
+        taps = Buffer(rows * s.conv_kernel * s.hidden_size);
+    } else {
+        codes = Buffer(rows * row_bytes(inputs, model.kernels->code_bytes) / static_cast<std::int64_t>(sizeof(float)));
+        scales = Buffer(rows);
+    }
+    const std::int64_t strip = s.bits != 4 ? 0 : inputs * strip_outputs / static_cast<std::int64_t>(sizeof(float));
     const std::int64_t attention = model.kernels->attention_scratch(longest, s.head_size);
     worker_floats = row_floats(std::max({strip, attention, inputs}));
     own = Buffer(workers * worker_floats);

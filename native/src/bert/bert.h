@@ -1,4 +1,5 @@
-// The BERT with 8-bit or 4-bit weights, read where they lie in the mapped file: nothing is copied or packed.
+// The BERT. Weights of 8 or 4 bits are read where they lie in the mapped file: nothing is copied or packed. Floats are
+// packed for one instruction set, as the dense layers of the other networks.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,9 @@
 
 #include "sokuon_native.h"
 #include "kernels/byte_kernels.h"
-#include "threads/crew.h"
 #include "memory/memory.h"
+#include "threads/crew.h"
+#include "transformer/dense.h"
 
 namespace sk {
 
@@ -16,13 +18,19 @@ struct Norm {
     const float *gain, *bias;  // [hidden]
 };
 
+// y = x W + b: `bytes`, or `floats` where the model has 32 bits.
+struct BertLinear {
+    ByteLinear bytes{};
+    Dense floats;
+};
+
 struct BertLayer {
     const float* attention_factor;  // [hidden] 1 / damping of the rows that are quantised for query, key and value
-    ByteLinear query, key, value, output;
-    const std::uint16_t *pk, *pq;  // half floats [2 buckets + 1][heads][head size]
+    BertLinear query, key, value, output;
+    RelativeTable pk, pq;  // [2 buckets + 1][heads][head size]
     Norm attention_norm;
     const float* inner_factor;
-    ByteLinear widen, narrow;
+    BertLinear widen, narrow;
     Norm norm;
 };
 
@@ -30,9 +38,10 @@ struct BertModel {
     sk_bert_config shape;
     const ByteKernels* kernels;
     std::vector<BertLayer> layers;
-    ByteLinear conv;  // inputs: kernel · hidden
+    BertLinear conv;  // inputs: kernel · hidden
     Norm conv_norm;
 
+    bool floats() const { return shape.bits == 32; }
     std::int64_t attention_size() const { return std::int64_t{shape.heads} * shape.head_size; }
 };
 
@@ -51,6 +60,8 @@ struct BertSpace {
     int workers;
     std::int64_t worker_floats;
     Buffer x, y, projected, codes, scales, own;
+    Buffer taps;      // of the convolution, with floats
+    Scratch scratch;  // of the products, with floats
 };
 
 // Sentences under each other: rows [sum of lengths][hidden].

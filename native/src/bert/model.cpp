@@ -15,6 +15,8 @@ class Views {
         for (std::int64_t i = 0; i < count; ++i) views_.emplace(views[i].name, views[i]);
     }
 
+    bool has(const std::string& name) const { return views_.count(name) > 0; }
+
     template <class T>
     const T* take(const std::string& name, std::int64_t count) const {
         const auto found = views_.find(name);
@@ -41,14 +43,24 @@ void check(const sk_bert_config& s) {
         throw Error("the sizes in the manifest are out of range");
     if (s.hidden_size % panel_outputs || s.inner_size % panel_outputs || s.heads * s.head_size % panel_outputs)
         throw Error("unsupported: widths that are no multiples of 16");
-    if (s.bits != 8 && s.bits != 4) throw Error("unsupported: weights of " + std::to_string(s.bits) + " bits");
+    if (s.bits != 32 && s.bits != 8 && s.bits != 4) throw Error("unsupported: weights of " + std::to_string(s.bits) + " bits");
 }
 
 class Builder {
   public:
-    Builder(const sk_bert_config& shape, const Views& views) : shape_(shape), views_(views) {}
+    Builder(const sk_bert_config& shape, const ByteKernels& kernels, const Views& views)
+        : shape_(shape), kernels_(*find_kernels(kernels.set)), views_(views) {}
 
-    ByteLinear linear(const std::string& name, std::int64_t inputs, std::int64_t outputs) const {
+    BertLinear linear(const std::string& name, std::int64_t inputs, std::int64_t outputs) const {
+        if (shape_.bits == 32) {
+            const float* weight = views_.take<float>(name + ".weight", inputs * outputs);
+            const float* bias = views_.has(name + ".bias") ? views_.take<float>(name + ".bias", outputs) : nullptr;
+            return {{}, Dense(weight, bias, static_cast<int>(inputs), static_cast<int>(outputs), Storage::float32, kernels_)};
+        }
+        return {codes(name, inputs, outputs), {}};
+    }
+
+    ByteLinear codes(const std::string& name, std::int64_t inputs, std::int64_t outputs) const {
         ByteLinear layer{};
         layer.outputs = outputs;
         if (shape_.bits == 8) {
@@ -71,15 +83,15 @@ class Builder {
         const std::int64_t hidden = shape_.hidden_size, all = std::int64_t{shape_.heads} * shape_.head_size;
         const std::string attention = name + ".attention";
         BertLayer layer{};
-        layer.attention_factor = row(attention + ".self.damping");
+        layer.attention_factor = factor(attention + ".self.damping");
         layer.query = linear(attention + ".self.query_proj", hidden, all);
         layer.key = linear(attention + ".self.key_proj", hidden, all);
         layer.value = linear(attention + ".self.value_proj", hidden, all);
-        layer.pk = views_.take<std::uint16_t>(attention + ".self.pk", (2 * shape_.buckets + 1) * all);
-        layer.pq = views_.take<std::uint16_t>(attention + ".self.pq", (2 * shape_.buckets + 1) * all);
+        layer.pk = table(attention + ".self.pk", (2 * shape_.buckets + 1) * all);
+        layer.pq = table(attention + ".self.pq", (2 * shape_.buckets + 1) * all);
         layer.output = linear(attention + ".output.dense", all, hidden);
         layer.attention_norm = norm(attention + ".output.LayerNorm");
-        layer.inner_factor = row(name + ".intermediate.damping");
+        layer.inner_factor = factor(name + ".intermediate.damping");
         layer.widen = linear(name + ".intermediate.dense", hidden, shape_.inner_size);
         layer.narrow = linear(name + ".output.dense", shape_.inner_size, hidden);
         layer.norm = norm(name + ".output.LayerNorm");
@@ -88,8 +100,14 @@ class Builder {
 
   private:
     const float* row(const std::string& name) const { return views_.take<float>(name, shape_.hidden_size); }
+    const float* factor(const std::string& name) const { return shape_.bits == 32 ? nullptr : row(name); }
+    RelativeTable table(const std::string& name, std::int64_t count) const {
+        if (shape_.bits == 32) return {nullptr, views_.take<float>(name, count)};
+        return {views_.take<std::uint16_t>(name, count), nullptr};
+    }
 
     const sk_bert_config& shape_;
+    const Kernels& kernels_;
     const Views& views_;
 };
 
@@ -99,7 +117,7 @@ BertModel build_bert(const sk_bert_config& shape, const ByteKernels& kernels, co
                      std::int64_t count) {
     check(shape);
     const Views views(tensors, count);
-    const Builder builder(shape, views);
+    const Builder builder(shape, kernels, views);
     BertModel model{shape, &kernels, {}, {}, {}};
     for (int i = 0; i < shape.layers; ++i) model.layers.push_back(builder.layer("encoder.layer." + std::to_string(i)));
     if (shape.conv_kernel > 0) {

@@ -48,13 +48,23 @@ struct ByteProduct {
     std::int8_t* scratch;  // strip_outputs * inputs bytes, for 4-bit weights
 };
 
+// Rows of relative positions: half floats beside weights of few bits, floats beside floats. One is set.
+struct RelativeTable {
+    const std::uint16_t* halves = nullptr;
+    const float* floats = nullptr;
+
+    RelativeTable operator+(std::int64_t columns) const {
+        return {halves ? halves + columns : nullptr, floats ? floats + columns : nullptr};
+    }
+};
+
 // One head of one sentence: out = softmax(q k' + q PK skewed + (k PQ skewed)') v.
 struct Attention {
     const float *q, *k, *v;  // [length][head_size], `stride` floats apart
     std::int64_t stride;
     std::int64_t length;
     int head_size;
-    const std::uint16_t *pk, *pq;   // half floats, rows `table_stride` apart
+    RelativeTable pk, pq;           // rows `table_stride` apart
     std::int64_t table_stride;
     const std::int32_t* positions;  // [2 length]: table row of distance column - row = c - length
     float* out;
@@ -74,6 +84,7 @@ struct ByteKernels {
     void (*add_and_norm)(const float* x, const float* add, const float* gain, const float* bias, int n, float epsilon,
                          float* out);
     std::int64_t (*attention_scratch)(std::int64_t length, int head_size);  // floats
+    void (*gelu)(float* x, std::int64_t n);  // in place; n is a multiple of panel_outputs
 };
 
 // The kernels of that name or the best of that set, or the best of this machine for an empty name; null if there are none.

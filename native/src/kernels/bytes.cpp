@@ -12,8 +12,12 @@ static void add_and_norm(const float* x, const float* add, const float* gain, co
     layer_norm(x, add, gain, bias, n, epsilon, out);
 }
 
+static void gelu_row(float* x, std::int64_t n) {
+    for (std::int64_t k = 0; k < n; k += W) store(x + k, gelu(load(x + k)));
+}
+
 extern const ByteKernels byte_table;
 const ByteKernels byte_table{SK_NAME,      SK_SET, sizeof(Code),  multiply_codes,
-                             quantize_row, attend, add_and_norm, attention_scratch};
+                             quantize_row, attend, add_and_norm, attention_scratch, gelu_row};
 
 }  // namespace sk::SK_ISA

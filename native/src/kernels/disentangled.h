@@ -66,18 +66,29 @@ static void product(const Part& a, const float* operand, std::int64_t columns, f
     multiply<false>({a.a, a.stride, none, 1, a.depth, operand, to, stride, a.rows, columns, nullptr, nullptr, 0, false});
 }
 
-// The table's rows that the sentence reaches, as an operand [2 length columns].
-SK_INLINE void pack_positions(const Attention& call, const std::uint16_t* table, float* rows, float* operand) {
-    const std::int64_t width = round_up(call.head_size, W);
+SK_INLINE vec load_entry(const std::uint16_t* p) { return load_half(p); }
+SK_INLINE vec load_entry(const float* p) { return load(p); }
+
+template <class T>
+SK_INLINE void positions_of(const Attention& call, const T* table, float* rows, std::int64_t width) {
     for (std::int64_t c = 0; c < 2 * call.length; ++c) {
-        const std::uint16_t* from = table + call.positions[c] * call.table_stride;
+        const T* from = table + call.positions[c] * call.table_stride;
         int k = 0;
-        for (; k + W <= call.head_size; k += W) store(rows + c * width + k, load_half(from + k));
+        for (; k + W <= call.head_size; k += W) store(rows + c * width + k, load_entry(from + k));
         if (k == call.head_size) continue;
-        std::uint16_t rest[W] = {};
+        T rest[W] = {};
         std::memcpy(rest, from + k, static_cast<std::size_t>(call.head_size - k) * sizeof *rest);
-        store(rows + c * width + k, load_half(rest));
+        store(rows + c * width + k, load_entry(rest));
     }
+}
+
+// The table's rows that the sentence reaches, as an operand [2 length columns].
+SK_INLINE void pack_positions(const Attention& call, const RelativeTable& table, float* rows, float* operand) {
+    const std::int64_t width = round_up(call.head_size, W);
+    if (table.halves)
+        positions_of(call, table.halves, rows, width);
+    else
+        positions_of(call, table.floats, rows, width);
     pack_transposed(rows, width, 2 * call.length, call.head_size, operand);
 }
 

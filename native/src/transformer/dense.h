@@ -59,6 +59,7 @@ class Dense {
     void apply(Crew& crew, const float* x, std::int64_t ldx, std::int64_t rows, float* y, std::int64_t ldy,
                Scratch& scratch, bool relu = false) const;
     std::int64_t weight_bytes() const { return panels_.bytes(); }
+    int outputs() const { return panels_.view().outputs; }
 
   private:
     PackedPanels panels_;

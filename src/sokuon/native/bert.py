@@ -1,4 +1,5 @@
-"""The native BERT: 8-bit and 4-bit weights, used where they lie in the mapped `bert.weights` (`native/`, C++).
+"""The native BERT: 8-bit and 4-bit weights, used where they lie in the mapped `bert.weights`, and floats, packed
+(`native/`, C++).
 
 Letters: S rows of one or several sentences under each other, H hidden width.
 """
@@ -19,7 +20,7 @@ from sokuon.storage.tensors import F32, TensorFile
 if TYPE_CHECKING:
     from sokuon.formats.bert import Manifest
 
-BITS = {"q8": 8, "q4": 4}  # precisions that run natively, and the bits of a weight
+BITS = {"fp32": 32, "q8": 8, "q4": 4}  # precisions that run natively, and the bits of a weight
 _UNSUPPORTED = "unsupported"
 _LONG_ROWS = 40  # 60 ms of one core at full size
 
@@ -76,7 +77,7 @@ def isas() -> tuple[str, ...]:
 
 
 class NativeBert(Handle):
-    """A converted BERT of precision q8 or q4.
+    """A converted BERT of precision fp32, q8 or q4.
 
     `weights` stays mapped as long as this object lives. Raises NativeError for a precision or a width that it does not
     have, and WeightError for damaged weights.
@@ -97,6 +98,8 @@ class NativeBert(Handle):
             raise NativeError(f"The native BERT cannot take this model: {problem}.")
         if problem:
             raise WeightError(f"{weights.path} does not hold this BERT: {problem}; convert it again.")
+        if manifest.precision == "fp32":
+            weights.release()  # packed; of the file only norms and tables are read again
 
     @property
     def isa(self) -> str:

@@ -2,7 +2,7 @@
 
 Folder: bert.json, vocab.txt, bert.weights (safetensors format: embedding table and weights), bert.onnx, whose constants
 are those weights. All of it is mapped, not loaded: a sentence touches a few of the 22,012 embeddings, and the native
-network, which runs precisions q8 and q4 where it can, reads the packed weights where they lie.
+network, reads the packed weights of precisions q8 and q4 where they lie, and packs those of fp32.
 
 Letters: C characters, S = C + 2 tokens ([CLS], the characters, [SEP]), H hidden width, W = 2·S relative positions.
 """
