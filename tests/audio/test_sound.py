@@ -215,3 +215,8 @@ def test_trailing_silence_lies_within_the_sound(values: list[float]) -> None:
     assert 0 <= seconds <= len(samples) / 8000
     skipped = round(seconds * 8000)
     assert np.abs(samples[len(samples) - skipped :]).max(initial=0) <= 0.02 * np.abs(samples).max(initial=0)
+
+
+def test_an_audio_is_shown_in_one_short_line() -> None:
+    audio = join([tone()] * 3, RATE)
+    assert repr(audio) == "<Audio 1.500 s at 24000 Hz, 0 timings, 0 sentences>"

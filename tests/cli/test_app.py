@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -248,3 +249,50 @@ def test_phonemes_as_json_can_be_spoken(main: Main, engine: sokuon.Engine) -> No
     (sentence,) = json.loads(done.out)
     given = engine.speak("端が。", phonemes=sentence["phonemes"], tones=sentence["tones"])
     assert np.array_equal(given.samples, engine.speak("端が。").samples)
+
+
+def test_a_voice_cannot_control_the_terminal(main: Main, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny / "voice", tmp_path / "evil")
+    config = json.loads((tmp_path / "evil" / "config.json").read_text())
+    config["model_name"] = "[red]x[/red]\x1b[31m\nERROR fake"
+    config["data"]["spk2id"] = {"\x1b]0;pwn\x07": 0, "b\u202ec": 1}
+    (tmp_path / "evil" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "evil" / "LICENSE").write_text("\x1b[2J[bold]free\x07\r overwritten\n")
+    done = main("voices", "evil")
+    assert (done.status, done.err) == (0, "")
+    assert not {"\x1b", "\x07", "\r", "\u202e"} & set(done.out)
+    assert "[red]x[/red]\\x1b[31m" in done.out
+    told = main("say", SHORT, "-v", "evil", "--bert", str(tiny / "bert"), "--speaker", "nope")
+    assert "\x1b" not in told.err
+    assert "has no speaker 'nope'" in told.err
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("TINY/bert", "is a BERT, not a voice; give the folder of a voice"),
+        ("~nobodyxyz/x", "~nobodyxyz/x does not exist"),
+        ("missing", "missing does not exist"),
+    ],
+)
+def test_a_place_that_is_no_voice_is_explained(main: Main, tiny: Path, place: str, words: str) -> None:
+    given = place.replace("TINY", str(tiny))
+    one_line_error(main("say", SHORT, "--voice", given, "--bert", str(tiny / "bert")), words)
+    if given == place:
+        one_line_error(main("convert", place, "x"), words)
+
+
+def test_a_file_of_weights_and_a_folder_of_one_voice_are_voices(main: Main, tiny: Path) -> None:
+    for place in (tiny / "voice" / "model.safetensors", tiny):
+        done = main("say", SHORT, "-q", "--voice", str(place), "--bert", str(tiny / "bert"), "-o", "a.wav")
+        assert (done.status, done.err) == (0, "")
+
+
+def test_several_voices_in_a_folder_are_named(main: Main, tiny: Path, tmp_path: Path) -> None:
+    for name in ("anna", "berta"):
+        shutil.copytree(tiny / "voice", tmp_path / "both" / name)
+    one_line_error(main("say", SHORT, "--voice", "both", "--bert", str(tiny / "bert")), "anna", "berta", status=2)
+
+
+def test_version(main: Main) -> None:
+    assert main("--version").out == f"sokuon {sokuon.__version__}\n"

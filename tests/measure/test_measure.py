@@ -6,6 +6,8 @@ import base64
 import json
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from sokuon.errors import OptionError, VoiceNotFoundError
 from sokuon.measure.figures import TEXTS, Setup
 from sokuon.measure.machine import describe_machine, memory_mb
 from sokuon.measure.measure import measure, plan
-from sokuon.measure.page import png, spectrogram
+from sokuon.measure.page import _ticks, png, spectrogram
 from sokuon.speaking import STAGES
 
 BASE = Setup("", Path("voice"), None, "q8", "auto", "q16", 1)
@@ -52,6 +54,10 @@ def test_command_writes_figures_and_a_page_that_stands_alone(converted: Path, tm
     assert data["results"][0]["timings"][0]["speed"] > 0
     page = (tmp_path / "b.html").read_text()
     assert "http" not in page  # nothing is fetched
+    assert 'name="viewport"' in page
+    assert ">kHz<" in page
+    assert re.search(r">0\.\d+ s<|>1 s<", page)  # the seconds below a spectrogram
+    assert re.search(r">\d+ ms<", page)
     sound = re.search(r"data:audio/wav;base64,([^\"]+)", page)
     picture = re.search(r"data:image/png;base64,([^\"]+)", page)
     assert sound is not None
@@ -117,3 +123,21 @@ def test_machine_and_memory_are_known() -> None:
     assert "onnxruntime" in machine["libraries"]
     resident_mb, peak_mb = memory_mb()
     assert resident_mb is None or peak_mb is None or 10 < resident_mb <= peak_mb * 1.01
+
+
+@pytest.mark.parametrize(
+    ("end", "most", "ticks"),
+    [(12, 4, [0, 5, 10]), (4.9, 7, [0, 1, 2, 3, 4]), (0.02, 4, [0, 0.005, 0.01, 0.015, 0.02]), (0, 4, [0.0])],
+)
+def test_axes_have_round_numbers(end: float, most: int, ticks: list[float]) -> None:
+    assert _ticks(end, most) == pytest.approx(ticks)
+
+
+def test_tables_in_a_pipe_are_not_cut(converted: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sokuon", "bench", "--voice", str(converted / "voice"), "--bert"]
+    more = [str(converted / "bert"), "--threads", "1", "--repeats", "1", "--backend", "onnx"]
+    done = subprocess.run([*command, *more], capture_output=True, timeout=120, cwd=tmp_path)
+    out = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert "…" not in out
+    assert all(word in out for word in ("fp32, 1 thread", "front end", "decoder", "peak"))

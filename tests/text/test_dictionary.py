@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -218,3 +219,22 @@ def test_compiling_needs_no_standard_output() -> None:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"words":[1]}', '{"a":{"surface":1,"reading":"ア"}}', "[]", "1", '{"a":1}', '{"words":{"a":1}}', "[" * 100_000,
+     '{"words":[{"surface":"a","reading":"ア","accent":"x"}]}', '{"words":[{"surface":null,"reading":"ア"}]}',
+     '{"a":{"surface":"あ","pronunciation":"ア","accent_type":1e400}}', "\ud800", "{",
+     '{"words":[{"surface":"あ","reading":"ア","word_type":[]}]}'],
+)  # fmt: skip
+def test_what_is_no_dictionary_is_said_without_names_of_our_own(tmp_path: Path, content: str) -> None:
+    (tmp_path / "d.json").write_text(content, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(DictionaryError, match="give a JSON file of Sokuon") as told:
+        UserDictionary().import_file(tmp_path / "d.json")
+    assert not re.search(r"Attribute|TypeError|object|NoneType|Traceback", str(told.value))
+
+
+def test_a_dictionary_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DictionaryError, match="cannot be read"):
+        UserDictionary().import_file(tmp_path / "none.json")

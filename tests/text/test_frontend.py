@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sokuon.errors import TextError
 from sokuon.text import FrontEnd
 
 _FRONT_END = FrontEnd()
@@ -87,3 +88,9 @@ def test_letters_the_voices_have_no_phoneme_for() -> None:
 def test_rare_kanji_are_written_as_read() -> None:
     phonemes = _FRONT_END.phonemize("𩸽を焼く")
     assert phonemes.text == "ホッケを焼く"
+
+
+@pytest.mark.parametrize("text", [None, 1, b"x", ["x"]])
+def test_what_is_no_text_is_said(text: object) -> None:
+    with pytest.raises(TextError, match="it must be a string"):
+        next(FrontEnd().sentences(text))  # type: ignore[arg-type]

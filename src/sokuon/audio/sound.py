@@ -66,6 +66,11 @@ class Audio:
     sentences: tuple[SentenceTiming, ...] = ()
     words: tuple[WordTiming, ...] = ()
 
+    def __repr__(self) -> str:
+        """Short: samples and timings by their number."""
+        numbers = f"{len(self.timings)} timings, {len(self.sentences)} sentences"
+        return f"<Audio {self.duration:.3f} s at {self.sample_rate} Hz, {numbers}>"
+
     @property
     def duration(self) -> float:
         """Seconds."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,6 +27,8 @@ from sokuon.networks.threads import available_processors
 from sokuon.speaking import STAGES
 from sokuon.storage.files import write_atomically
 
+_PIPE_COLUMNS = 1000  # no terminal, no reason to cut a table
+
 
 def run(setups: Sequence[Setup], repeats: int, json_file: Path | None, html: Path | None) -> None:
     """Measure, show the figures, and write them where asked."""
@@ -35,7 +38,7 @@ def run(setups: Sequence[Setup], repeats: int, json_file: Path | None, html: Pat
     for setup in setups:
         console.print(f"measuring {setup.label} …", highlight=False)
         results.append(measure_apart(setup, repeats))
-    show(machine, results, Console())
+    show(machine, results, Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS))
     if json_file is not None:
         write_atomically(json_file, (json.dumps(as_data(machine, results), indent=1) + "\n").encode())
     if html is not None:

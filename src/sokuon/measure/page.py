@@ -23,10 +23,12 @@ _TOP_HZ, _RANGE_DB = 12000, 80
 _HEIGHT = 220  # of a spectrogram, in pixels
 _DARK_TO_LIGHT = ((0, 0, 12), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
 _HUES = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860")  # one for each stage
-_BAR, _GAP, _LEFT, _WIDTH = 16, 4, 240, 860  # of a plot, in pixels
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em}
+_BAR, _ROW, _WIDTH, _FIGURE = 16, 40, 480, 90  # of a plot, in pixels: a label above each bar, a figure behind it
+_TICK_PX = 60  # an axis has about one tick in so many pixels
+_STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ddd}
-img{width:100%;image-rendering:pixelated}audio{width:100%}text{font:12px system-ui,sans-serif}"""
+.wide{overflow-x:auto}audio{width:100%}svg{display:block;max-width:760px}
+svg text{font:14px system-ui,sans-serif}svg .axis{font-size:13px;fill:#555}image{image-rendering:pixelated}"""
 
 
 def page(machine: dict[str, str], results: Sequence[Result]) -> str:
@@ -34,17 +36,18 @@ def page(machine: dict[str, str], results: Sequence[Result]) -> str:
     facts = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in machine.items())
     parts = [
         "<h1>Sokuon on this machine</h1>",
-        f"<table>{facts}</table>",
+        f'<div class="wide"><table>{facts}</table></div>',
         "<h2>Seconds of sound per second of computing</h2>",
         _speed_plot(results),
-        "<h2>Seconds by stage, for each second of sound</h2>",
+        "<h2>Milliseconds by stage, for each second of sound</h2>",
         _stage_plot(results),
         "<h2>Loading and memory</h2>",
         _cost_table(results),
         f"<h2>Listen</h2><p>{escape(TEXTS[SAMPLE_TEXT])} Same seed everywhere.</p>",
         *(_player(result.setup.label, result.sample) for result in _once_each(results)),
     ]
-    head = f'<meta charset="utf-8"><title>sokuon bench</title><style>{_STYLE}</style>'
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"<title>sokuon bench</title><style>{_STYLE}</style>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
 
@@ -66,27 +69,26 @@ def _stage_plot(results: Sequence[Result]) -> str:
     bars = []
     for result in results:
         for timing in result.timings:
-            shares = [timing.stages[stage] / timing.audio_s for stage in STAGES]
-            bars.append((f"{result.setup.label}, {timing.text}", shares, f"{sum(shares):.2f} s"))
+            shares = [1000 * timing.stages[stage] / timing.audio_s for stage in STAGES]
+            bars.append((f"{result.setup.label}, {timing.text}", shares, f"{sum(shares):.0f} ms"))
     names = zip(STAGES, _HUES, strict=True)
     legend = " ".join(f'<span style="color:{hue}">■</span> {name.replace("_", " ")}' for name, hue in names)
     return f"<p>{legend}</p>{_bars(bars)}"
 
 
 def _bars(bars: Sequence[tuple[str, Sequence[float], str]]) -> str:
-    """Horizontal stacked bars, each with a label before and a figure behind it."""
+    """Horizontal stacked bars, each with a label above and a figure behind it."""
     longest = max(sum(parts) for _, parts, _ in bars)
-    scale = (_WIDTH - _LEFT - 60) / longest  # pixels per unit
+    scale = (_WIDTH - _FIGURE) / longest  # pixels per unit
     drawn = []
     for row, (label, parts, figure) in enumerate(bars):
-        x, y = float(_LEFT), row * (_BAR + _GAP)
-        drawn.append(f'<text x="{_LEFT - 6}" y="{y + 12}" text-anchor="end">{escape(label)}</text>')
+        x, y = 0.0, row * _ROW + 20
+        drawn.append(f'<text x="0" y="{y - 5}">{escape(label)}</text>')
         for part, hue in zip(parts, _HUES, strict=False):
             drawn.append(f'<rect x="{x:.1f}" y="{y}" width="{part * scale:.1f}" height="{_BAR}" fill="{hue}"/>')
             x += part * scale
-        drawn.append(f'<text x="{x + 4:.1f}" y="{y + 12}">{escape(figure)}</text>')
-    height = len(bars) * (_BAR + _GAP)
-    return f'<svg viewBox="0 0 {_WIDTH} {height}" width="100%" role="img">{"".join(drawn)}</svg>'
+        drawn.append(f'<text x="{x + 6:.1f}" y="{y + 13}">{escape(figure)}</text>')
+    return f'<svg viewBox="0 0 {_WIDTH} {len(bars) * _ROW}" width="100%" role="img">{"".join(drawn)}</svg>'
 
 
 def _cost_table(results: Sequence[Result]) -> str:
@@ -95,14 +97,41 @@ def _cost_table(results: Sequence[Result]) -> str:
         memory = ("-" if mb is None else f"{mb:.0f} MB" for mb in (r.resident_mb, r.peak_mb))
         cells = (escape(r.setup.label), f"{r.load_s:.1f} s", *memory)
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return f"<table>{''.join(rows)}</table>"
+    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
 
 
 def _player(label: str, audio: Audio) -> str:
-    picture = _data_uri("image/png", png(spectrogram(audio.samples, audio.sample_rate)))
     sound = _data_uri("audio/wav", audio.to_bytes("wav"))
-    name = escape(label)
-    return f'<h3>{name}</h3><img src="{picture}" alt="Spectrogram, {name}"><audio controls src="{sound}"></audio>'
+    return f'<h3>{escape(label)}</h3>{_spectrogram_plot(label, audio)}<audio controls src="{sound}"></audio>'
+
+
+def _spectrogram_plot(label: str, audio: Audio) -> str:
+    """The picture with its axes: seconds below, kHz at the left."""
+    top_hz = min(_TOP_HZ, audio.sample_rate / 2)
+    left, width, height = 44, _WIDTH - 60, _HEIGHT
+    picture = _data_uri("image/png", png(spectrogram(audio.samples, audio.sample_rate)))
+    drawn = [
+        f'<image href="{picture}" x="{left}" y="8" width="{width}" height="{height}" preserveAspectRatio="none">'
+        f"<title>Spectrogram, {escape(label)}</title></image>"
+    ]
+    for second in _ticks(audio.duration, width // _TICK_PX):
+        x = left + second / audio.duration * width
+        drawn.append(f'<path d="M{x:.1f} {height + 8}v5" stroke="#555"/>')
+        drawn.append(f'<text class="axis" x="{x:.1f}" y="{height + 27}" text-anchor="middle">{second:g} s</text>')
+    for khz in _ticks(top_hz / 1000, height // _TICK_PX):
+        y = 8 + height - khz * 1000 / top_hz * height
+        drawn.append(f'<path d="M{left - 5} {y:.1f}h5" stroke="#555"/>')
+        drawn.append(f'<text class="axis" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{khz:g}</text>')
+    drawn.append('<text class="axis" x="0" y="20">kHz</text>')
+    return f'<svg viewBox="0 0 {_WIDTH} {height + 34}" width="100%" role="img">{"".join(drawn)}</svg>'
+
+
+def _ticks(end: float, most: int) -> list[float]:
+    """Round numbers from 0 to `end`, about `most` of them."""
+    rough = max(end, 1e-9) / max(1, most)
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(power * round_one for round_one in (1, 2, 5, 10) if power * round_one >= rough * (1 - 1e-9))
+    return [round(float(step * i), 9) for i in range(int(end / step + 1e-9) + 1)]
 
 
 def _data_uri(kind: str, data: bytes) -> str:

@@ -203,12 +203,14 @@ def _read(path: Path) -> list[DictionaryWord]:
         content = json.loads(path.read_text(encoding="utf-8"))
         entries = content["words"] if set(content) == {"words"} else list(content.values())
         return [_entry(entry) for entry in entries]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        raise DictionaryError(f"{path} cannot be read ({error.strerror}): check the path.") from error
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         if isinstance(error, DictionaryError):
             raise
+        what = str(error) if isinstance(error, ValueError) else "an entry lacks a field, or one has a wrong type"
         raise DictionaryError(
-            f"{path} is no dictionary ({type(error).__name__}: {error}): give a JSON file of Sokuon, VOICEVOX or "
-            f"Style-Bert-VITS2."
+            f"{path} is no dictionary ({what}): give a JSON file of Sokuon, VOICEVOX or Style-Bert-VITS2."
         ) from error
 
 

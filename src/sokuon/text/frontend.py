@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import get_args
 
-from sokuon.errors import OptionError
+from sokuon.errors import OptionError, TextError
 from sokuon.storage.forking import ForkSafeLock
 from sokuon.text.dictionary import UserDictionary
 from sokuon.text.english import EnglishReader
@@ -60,6 +60,8 @@ class FrontEnd:
 
     def sentences(self, text: str) -> Iterator[Sentence]:
         """The sentences of a text of any length, analysed one after the other as they are asked for."""
+        if not isinstance(text, str):
+            raise TextError(f"text is {type(text).__name__}; it must be a string.")
         tools = self._current()
         marked = tools.markup.read(text)
         marks = iter(marked.marks)

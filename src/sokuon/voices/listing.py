@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from sokuon.errors import VoiceError, VoiceNotFoundError
+from sokuon.errors import VoiceError, VoiceNotFoundError, printable
 from sokuon.formats.voice import MANIFEST
 from sokuon.voices.builtin import BUILTIN
 from sokuon.voices.voice import Voice
@@ -49,7 +49,8 @@ def voice_table(folder: Path | None) -> Table:
         state = s.problem or ("converted" if s.converted else "as published")
         lists = ", ".join(s.speakers), ", ".join(s.styles)
         numbers = f"{s.sample_rate} Hz" if s.sample_rate else "", f"{s.megabytes:.0f} MB"
-        table.add_row(*map(escape, (s.name, *lists, *numbers, state, s.licence or "", str(s.folder))))
+        cells = (s.name, *lists, *numbers, state, s.licence or "", str(s.folder))
+        table.add_row(*(escape(printable(cell)) for cell in cells))  # a voice's own words: no control of the terminal
     return table
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sokuon.errors import DownloadError, VoiceNotFoundError
+from sokuon.errors import DownloadError, VoiceError, VoiceNotFoundError
 from sokuon.voices.fetch import listing, store
 from sokuon.voices.fetch.address import FORMS, Address, parse
 from sokuon.voices.fetch.listing import Choice, RemoteFile
@@ -127,6 +127,8 @@ def _local(path: Path, request: Request) -> Path:
     """A path as it is; a folder of several voices leads to the one that is meant."""
     if not path.exists():
         raise VoiceNotFoundError(f"{path} does not exist; give {FORMS}.")
+    if request.kind == "voice" and _is_bert(path):
+        raise VoiceError(f"{path} is a BERT, not a voice; give the folder of a voice, and this as its --bert.")
     if request.kind == "bert" or path.is_file() or (request.model is None and _is_voice(path)):
         return path
     files = [RemoteFile(p.relative_to(path).as_posix()) for p in _walk(path)]
@@ -144,6 +146,10 @@ def _walk(path: Path) -> list[Path]:
             if len(found) > _MOST_LOCAL_FILES:
                 raise VoiceNotFoundError(f"{path} holds over {_MOST_LOCAL_FILES} files; give the folder of a voice.")
     return found
+
+
+def _is_bert(path: Path) -> bool:
+    return (path / "vocab.txt").is_file() and not (path / listing.STYLES).exists()
 
 
 def _is_voice(path: Path) -> bool:

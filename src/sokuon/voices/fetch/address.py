@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-from sokuon.errors import OptionError
+from sokuon.errors import OptionError, VoiceNotFoundError
 
 Scheme = Literal["hf", "s3", "https", "aivis"]
 
@@ -48,12 +48,19 @@ class Address:
         return (self.inside or urlsplit(self.place).path or self.place).rstrip("/").rpartition("/")[2]
 
 
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # a ~name whom nobody knows
+        raise VoiceNotFoundError(f"{text} does not exist: there is no user of that name here.") from error
+
+
 def parse(name: str | Path) -> Address | Path:
     """An address, or the local path that `name` says. Raises OptionError for an address that means nothing."""
     text = str(name)
     found = _ADDRESS.match(text)
     if isinstance(name, Path) or not found:
-        return Path(text).expanduser()
+        return _expanded(text)
     parsers: dict[str, Callable[[str], Address | Path]] = {
         "hf": _hf, "s3": _s3, "https": _web, "http": _web, "aivis": _aivis, "file": _file
     }  # fmt: skip
