@@ -74,9 +74,15 @@ def _holds(rule: Rule, units: Sequence[Unit], place: int) -> bool:
         and unit.feature["cform"].startswith(rule.form)
         and (not rule.after or before.surface in rule.after)
         and before.kind.startswith(rule.after_kind)
-        and (not rule.before or (place + 1 < len(units) and units[place + 1].orig in rule.before))
+        and _is_followed(rule, units[place + 1] if place + 1 < len(units) else None)
         and _in_state(rule.state, units, place)
     )
+
+
+def _is_followed(rule: Rule, after: Unit | None) -> bool:
+    if not rule.before and not rule.before_kind:
+        return True
+    return after is not None and (after.orig in rule.before or after.kind.startswith(rule.before_kind or "-"))
 
 
 def _in_state(state: State, units: Sequence[Unit], place: int) -> bool:

@@ -35,6 +35,8 @@ class Rule:
     after_kind: str = ""
     before: frozenset[str] = frozenset()
     """Dictionary forms of the word after it."""
+    before_kind: tuple[str, ...] = ()
+    """Starts of the kind of the word after it."""
     state: State = State.ANY
     begins: bool | None = None
     """True: an accent phrase begins here. False: it goes on."""
@@ -109,6 +111,8 @@ RULES: tuple[Rule, ...] = (
     ),
     # 億円, 兆円: the kernel is the number's (NHK).
     Rule(_words("円"), kind="名詞:接尾:助数詞", after=_words("億 兆"), classes="F4@-1"),
+    # A count that is said without a particle after it is an adverb, and flat (NHK): 四回、.
+    Rule(_words("回"), kind="名詞:接尾:助数詞", before_kind=("記号", "動詞"), classes="F5"),
     # というN: one phrase with a flat word, its own after an accented one (OBS).
     Rule(
         _words("いう 言う"),
