@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 TEXTS = [
     "今日はいい天気ですね。",
     "何が何でも、何とかなる。何ですか。何時？",
@@ -61,3 +63,26 @@ print(len(said) * (len(set(said)) == 1))
 
 def test_threads_may_all_be_the_first() -> None:
     assert run(MANY) == 8
+
+
+WITHOUT = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in {missing} else found(name, *rest)
+"""
+
+
+@pytest.mark.parametrize("missing", [("sudachipy", "sudachidict_core"), ("sudachidict_core",)])
+def test_sudachi_may_be_missing(missing: tuple[str, ...]) -> None:
+    """All else is read as with it, and kanji that only Unihan knows too."""
+    without, with_it = run(WITHOUT.format(missing=missing) + READ), run(READ)
+    assert [without[0][text][0] for text in TEXTS] == [with_it[0][text][0] for text in TEXTS]

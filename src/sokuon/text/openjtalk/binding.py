@@ -3,7 +3,8 @@
 Its import would also load a random forest that reads 何 (and ONNX Runtime to run it: 35 MB), the readings of rare kanji
 (8 MB), and a chooser of readings that is not used here (and pydantic: 8 MB); together 0.2 s. Here these modules are
 found but not executed: their names stand ready, and the first use of one executes its module, in place. 何 is read by
-the same forest in `nani.py`. A binding that is imported already, or that has no such module, is taken as it is.
+the same forest in `nani.py`. SudachiPy may be missing (`sudachi.py`). A binding that is imported already, or that has
+no such module, is taken as it is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from sokuon.text.openjtalk.nani import Forest
+from sokuon.text.openjtalk.sudachi import stand_in
 
 _LOCK = threading.RLock()
 
@@ -32,7 +34,8 @@ def load_binding() -> ModuleType:
         finder = _Finder()
         sys.meta_path.insert(0, finder)
         try:
-            return importlib.import_module("pyopenjtalk")
+            with stand_in():
+                return importlib.import_module("pyopenjtalk")
         finally:
             sys.meta_path.remove(finder)
 
@@ -137,5 +140,5 @@ class _Later(Loader):
         return _Unexecuted(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        for name, stand_in in _LATER[module.__name__].items():
-            setattr(module, name, stand_in(module))  # type: ignore[arg-type]
+        for name, substitute in _LATER[module.__name__].items():
+            setattr(module, name, substitute(module))  # type: ignore[arg-type]
