@@ -21,7 +21,7 @@ from sokuon.storage.cache import cached
 from sokuon.text import Accents, FrontEnd
 from sokuon.text.dictionary import UserDictionary
 from sokuon.voices.berts import find_bert
-from sokuon.voices.builtin import BUILTIN
+from sokuon.voices.builtin import BUILTIN, builtin_bert
 from sokuon.voices.published import find_bert_weights
 from sokuon.voices.source_files import voice_files
 from sokuon.voices.sources import resolve
@@ -59,7 +59,9 @@ def load(
     opener = Opener(Runtime(thread_count(threads), backend, weights), precision)
     _warn_if_slow(backend)
     folder = BUILTIN / "voice" if voice is None else resolve(voice, model)
-    bert_folder = BUILTIN / "bert" if voice is None and bert is None else find_bert(folder, bert, lambda: download)
+    bert_folder = (
+        builtin_bert(precision) if voice is None and bert is None else find_bert(folder, bert, lambda: download)
+    )
     return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary, accents), opener)
 
 
@@ -80,7 +82,7 @@ class Opener:
     def voice(self, folder: Path, bert: Path | None = None) -> LoadedVoice:
         """A voice with its own BERT: the one given, else as `load` finds it. Raises VoiceNotFoundError, VoiceError."""
         builtin = folder.resolve() == (BUILTIN / "voice").resolve()
-        bert_folder = BUILTIN / "bert" if builtin else find_bert(folder, bert, lambda: False)
+        bert_folder = builtin_bert(self._precision) if builtin else find_bert(folder, bert, lambda: False)
         return open_voice(folder, self.bert(bert_folder), self.runtime)
 
     def __call__(

@@ -1,6 +1,6 @@
 """Last step: checkpoints to a voice folder and a BERT folder, half precision on disk.
 
-`python -m sokuon_training.publish WORK_FOLDER src/sokuon/builtin`
+`python -m sokuon_training.publish WORK_FOLDER training/builtin`
 """
 
 from __future__ import annotations

@@ -1,0 +1,49 @@
+"""The built-in voice as it is shipped: what the converter makes of the published one, and ready without a cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sokuon.storage.tensors import TensorFile
+from sokuon.voices.builtin import BUILTIN
+
+TRAINING = Path(__file__).parents[2] / "training"
+CODE = """
+import sys
+import sokuon
+sys.modules["onnx"] = None  # importing it is an error now
+print(sokuon.load(threads=1).speak("はい。").duration > 0.2)
+"""
+
+
+@pytest.mark.skipif(not TRAINING.is_dir(), reason="the tests run without the repository")
+def test_what_is_shipped_is_what_the_converter_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TRAINING))
+    from ship_builtin import ship
+
+    ship(tmp_path)
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert names == {str(path.relative_to(BUILTIN)) for path in BUILTIN.rglob("*/*") if path.is_file()}
+    for name in names:
+        made, shipped = tmp_path / name, BUILTIN / name
+        if not name.endswith(".weights"):
+            assert made.read_bytes() == shipped.read_bytes(), name
+            continue
+        ours, theirs = TensorFile(made), TensorFile(shipped)
+        assert ours.entries == theirs.entries, name
+        for tensor in ours:  # folded weights are sums of squares, whose order is NumPy's: a few units of the last place
+            assert np.allclose(ours[tensor], theirs[tensor], rtol=1e-6, atol=1e-9), f"{name}: {tensor}"
+
+
+def test_it_speaks_without_a_cache_and_without_converting(tmp_path: Path) -> None:
+    nowhere = tmp_path / "file"
+    nowhere.write_text("no folder can be made below this")
+    environment = os.environ | {"SOKUON_CACHE": str(nowhere / "cache")}
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=environment, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == ("True", 0), done.stderr
