@@ -10,9 +10,6 @@ import re
 from functools import cache
 from typing import Any
 
-HELP: dict[str, str] = {}
-MESSAGES: tuple[tuple[str, str], ...] = ()
-
 
 def in_japanese() -> bool:
     """Whether the locale asks for Japanese, by gettext's rules."""
@@ -29,12 +26,14 @@ def told(message: str) -> str:
         return message
     for pattern, template in _patterns():
         if match := pattern.fullmatch(message):
-            return template.format(*match.groups())
+            return template.format(*(group or "" for group in match.groups()))
     return message
 
 
 def translate(command: Any) -> None:
     """Put Japanese help into a command of click and those below it."""
+    from sokuon.cli.japanese_texts import HELP
+
     command.help = HELP.get(command.help, command.help)
     command.short_help = HELP.get(command.short_help, command.short_help)
     for param in command.params:
@@ -47,4 +46,6 @@ def translate(command: Any) -> None:
 
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    from sokuon.cli.japanese_texts import MESSAGES
+
     return tuple((re.compile(pattern, re.DOTALL), template) for pattern, template in MESSAGES)
