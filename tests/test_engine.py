@@ -454,8 +454,25 @@ def test_damaged_weights_that_give_no_numbers_are_said(tmp_path: Path, converted
 
     make_tiny_voice(tmp_path, seed=1)
     rewrite(tmp_path, spoil)
-    engine = sokuon.load(tmp_path, bert=converted / "bert", threads=1)
+    with pytest.raises(SokuonError, match=r"dp\.conv_1\.weight holds NaN, infinity or a value beyond 1e30"):
+        sokuon.load(tmp_path, bert=converted / "bert", threads=1, backend="auto")
+    engine = sokuon.load(tmp_path, bert=converted / "bert", threads=1, backend="onnx")
     with pytest.raises(SokuonError, match="durations are no numbers; its weights are damaged"):
+        engine.speak(SHORT)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_samples_that_are_no_numbers_are_not_spoken(tmp_path: Path, converted: Path, backend: Backend) -> None:
+    """Weights that pass every check, and still overflow on their way to the samples."""
+
+    def spoil(tensors: Tensors) -> None:
+        tensors["dec.conv_pre.weight"][:] = 1e29
+        tensors["flow.flows.0.post.weight"][:] = 1e29
+
+    make_tiny_voice(tmp_path, seed=1)
+    rewrite(tmp_path, spoil)
+    engine = sokuon.load(tmp_path, bert=converted / "bert", threads=1, backend=backend)
+    with pytest.raises(SokuonError, match="samples are no numbers; its weights are damaged"):
         engine.speak(SHORT)
 
 

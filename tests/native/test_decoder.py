@@ -223,6 +223,17 @@ def test_bad_weights_are_named() -> None:
         NativeDecoder(BASE, tensors | {"conv_post.weight": np.zeros((1, 1, 7), np.float32)})
 
 
+@pytest.mark.parametrize("storage", ["fp32", "q16"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -3e38])
+def test_weights_that_are_no_numbers_are_refused(storage: Storage, value: float) -> None:
+    """As 16-bit codes they would vanish, by a cast that C++ does not define."""
+    config = dataclasses.replace(BASE, initial_channels=256)
+    tensors = reference.random_tensors(config)
+    tensors["conv_pre.weight"][7, 3, 1] = value
+    with pytest.raises(WeightError, match=r"conv_pre\.weight holds NaN, infinity or a value beyond 1e30"):
+        NativeDecoder(config, tensors, storage)
+
+
 def test_unknown_storage_is_named() -> None:
     with pytest.raises(WeightError, match="neither float32 nor int16"):
         NativeDecoder(BASE, reference.random_tensors(BASE), "int8")  # type: ignore[arg-type]

@@ -202,15 +202,27 @@ def test_codes_take_half_the_memory(folders: dict[str, Path]) -> None:
     assert 0.5 < coded / whole < 0.56  # scales, norms and relative embeddings stay floats
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1.3e30, -3e38])
 @pytest.mark.parametrize("storage", ["fp32", "q16"])
-def test_damaged_weights_are_noticed(folders: dict[str, Path], storage: Storage) -> None:
-    """A weight that is no number must reach the result, where the engine looks for it."""
+def test_weights_that_are_no_numbers_are_refused(folders: dict[str, Path], storage: Storage, value: float) -> None:
+    """As 16-bit codes they would vanish."""
     tensors = dict(TensorFile(folders["standard"] / "flow.weights"))
     name = "flow.flows.2.enc.ffn_layers.0.conv_2.weight"
     tensors[name] = np.array(tensors[name])
-    tensors[name][3, 5] = np.nan
+    tensors[name][3, 5] = value
+    with pytest.raises(WeightError, match=r"conv_2\.weight holds NaN, infinity or a value beyond 1e30"):
+        NativeFlow(tensors, storage)
+
+
+def test_weights_too_small_for_codes_are_zero(folders: dict[str, Path]) -> None:
+    tensors = dict(TensorFile(folders["standard"] / "flow.weights"))
+    name = "flow.flows.2.enc.ffn_layers.0.conv_2.weight"
     z, speaker = inputs(SIZES["standard"], 40)
-    assert np.isnan(NativeFlow(tensors, storage).run(z, speaker, threads=1)).any()
+    sounds = []
+    for value in (0.0, 1e-44):
+        tensors[name] = np.full_like(tensors[name], value)
+        sounds.append(NativeFlow(tensors, "q16").run(z, speaker, threads=1))
+    np.testing.assert_array_equal(*sounds)
 
 
 def test_bad_weights_are_named(folders: dict[str, Path]) -> None:

@@ -252,7 +252,7 @@ def test_codes_of_an_older_scheme_are_refused(folder: Path, tmp_path: Path) -> N
     shutil.copytree(folder, tmp_path / "copy")
     manifest = json.loads((folder / "bert.json").read_text())
     (tmp_path / "copy" / "bert.json").write_text(json.dumps(manifest | {"format": 2}))
-    with pytest.raises(VoiceError, match=r"bert\.json has format 2, this version reads 3; convert it again"):
+    with pytest.raises(VoiceError, match=r"bert\.json has format 2, this version reads 3; convert the BERT again"):
         Bert.open(tmp_path / "copy", threads=1)
 
 

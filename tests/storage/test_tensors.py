@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from sokuon.errors import VoiceError
+from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.storage.tensors import TensorFile, TensorFileWriter, to_float32, widen_bfloat16
 
 ARRAYS: dict[str, np.ndarray[Any, Any]] = {
@@ -173,3 +173,77 @@ def test_a_name_is_written_once_and_the_header_has_an_end(tmp_path: Path) -> Non
 
     with pytest.raises(ValueError, match="do not fit the header"):
         crowded()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": [2**63]},
+        {"shape": [2**64, 1]},
+        {"shape": [2**32, 2**32], "data_offsets": [0, 0]},
+        {"shape": [2**62, 0], "data_offsets": [0, 0]},
+        {"shape": [3.0]},
+        {"shape": ["3"]},
+        {"shape": "3"},
+        {"shape": [-1, -3]},
+        {"shape": [1] * 65},
+        {"shape": None},
+        {"data_offsets": [0.0, 12.0]},
+        {"data_offsets": [False, 12]},
+        {"data_offsets": ["0", "12"]},
+        {"data_offsets": [0, 12, 24]},
+        {"data_offsets": [-12, 0]},
+        {"dtype": {}},
+        {"dtype": "U64"},
+    ],
+    ids=str,
+)
+def test_headers_are_not_believed(tmp_path: Path, change: dict[str, Any]) -> None:
+    entry = {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}
+    assert TensorFile(raw(tmp_path / "a.safetensors", {"a": entry}, b"\0" * 12))["a"].shape == (3,)
+    with pytest.raises(VoiceError, match=r"b\.safetensors is not a complete safetensors file"):
+        TensorFile(raw(tmp_path / "b.safetensors", {"a": entry | change}, b"\0" * 12))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"[" * 200_000, b'{"a":' * 100_000, b'{"a":{"shape":[Infinity]}}', b'{"a":{"shape":[1e999]}}', b"[]", b"3"],
+    ids=range(6),
+)
+def test_text_that_is_no_header_is_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(VoiceError, match="is not a complete safetensors file"):
+        TensorFile(raw(tmp_path / "a.safetensors", text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(VoiceNotFoundError, match=r"flow\.weights does not exist"):
+        TensorFile(tmp_path / "flow.weights")
+    with pytest.raises(VoiceError, match="is not a complete"):
+        TensorFile(tmp_path)
+
+
+def written(folder: Path) -> Path:
+    with TensorFileWriter(folder / "a.weights", header_bytes=4096) as writer:
+        writer.add("a", np.arange(5000, dtype=np.float32))
+    return folder / "a.weights"
+
+
+@pytest.mark.parametrize("size", [-1, -4096, 1])
+def test_our_own_files_have_their_whole_length(tmp_path: Path, size: int) -> None:
+    path = written(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[:size] if size < 0 else data + b"\0" * size)
+    with pytest.raises(VoiceError, match=r"bytes instead of|does not lie inside"):
+        TensorFile(path)
+
+
+def test_our_own_headers_are_checked(tmp_path: Path) -> None:
+    """Every digit of the places counts: a changed one could be a place that is inside the file, too."""
+    data = written(tmp_path).read_bytes()
+    text = data[8:4104].rstrip()
+    for at in range(text.index(b'"a":'), len(text)):
+        changed = bytearray(data)
+        changed[8 + at] ^= 1
+        (tmp_path / "b.weights").write_bytes(changed)
+        with pytest.raises(VoiceError, match="is not a complete"):
+            TensorFile(tmp_path / "b.weights")

@@ -61,8 +61,20 @@ def test_speaker_of_no_name_is_the_one_with_the_lowest_number(folder: Path) -> N
 
 def test_a_speaker_that_has_no_row_is_said(folder: Path) -> None:
     edit(folder, speakers={"A": 0, "Ghost": 7})
+    with pytest.raises(VoiceError, match=r"speakers\.npy has 2 rows, fewer than the speakers of its voice need"):
+        Voice.open(folder)
+
+
+def test_a_number_that_is_no_speaker_is_said(folder: Path) -> None:
     with pytest.raises(OptionError, match="no speaker 7; numbers go from 0 to 1"):
-        Voice.open(folder).speaker("Ghost")
+        Voice.open(folder).speaker(7)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 5), (2, 0), (0, 6)])
+def test_speakers_must_fit_the_voice(folder: Path, shape: tuple[int, ...]) -> None:
+    np.save(folder / "speakers.npy", np.zeros(shape, np.float32))
+    with pytest.raises(VoiceError, match=r"speakers\.npy has .*convert the voice again"):
+        Voice.open(folder)
 
 
 @pytest.mark.parametrize("name", ["voice.json", "style_vectors.npy", "speakers.npy"])

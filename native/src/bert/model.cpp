@@ -1,5 +1,6 @@
 // Named pieces of the mapped file → the layers of a BERT.
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 
 #include "bert/bert.h"
@@ -26,7 +27,10 @@ class Views {
                         std::to_string(count * static_cast<std::int64_t>(sizeof(T))));
         if (reinterpret_cast<std::uintptr_t>(found->second.data) % alignof(T) != 0)
             throw Error("tensor " + name + " does not lie on a whole number");
-        return static_cast<const T*>(found->second.data);
+        const T* values = static_cast<const T*>(found->second.data);
+        if constexpr (std::is_same_v<T, float>)  // scales, biases, norms: the codes cannot be anything else than numbers
+            if (!sane(values, count)) throw Error("tensor " + name + " holds NaN, infinity or a value beyond 1e30");
+        return values;
     }
 
   private:

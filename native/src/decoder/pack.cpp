@@ -121,12 +121,14 @@ void pack_filter(const Filter& filter, const Kernels& kernels, PackedConv& packe
     conv.weights.filter = packed.weights.data();
 }
 
+constexpr float least_coded = 1e-30f;  // the inverse of a smaller weight is no float
+
 // One tap and output column: codes = rint(values / scale); the scale is the largest value / 32767.
 float encode(const float* values, std::int64_t step, int count, std::int16_t* codes) {
     constexpr float most = 32767.0f, rounding = 1.5f * (1 << 23);  // adding it leaves no fraction
     float largest = 0.0f;
     for (int i = 0; i < count; ++i) largest = std::max(largest, std::abs(values[i * step]));
-    const float inverse = largest > 0.0f ? most / largest : 0.0f;
+    const float inverse = largest > least_coded ? most / largest : 0.0f;
     for (int i = 0; i < count; ++i)
         codes[i * step] = static_cast<std::int16_t>(values[i * step] * inverse + rounding - rounding);
     return largest / most;

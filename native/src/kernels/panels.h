@@ -47,7 +47,7 @@ SK_INLINE void pack_panel(const Panels& p, const PlainWeights& plain, std::int64
         }
 }
 
-// scales[o] = max |w| / 32767 over a panel's outputs, inverse[o] = 1 / scales[o], both 0 where all weights are 0.
+// scales[o] = max |w| / 32767 over a panel's outputs, inverse[o] = 1 / scales[o], 0 where that would be no float.
 SK_INLINE void panel_scales(const Panels& p, const PlainWeights& plain, std::int64_t column, float* scales,
                             float* inverse) {
     const std::int64_t width = panel_width(p, column);
@@ -63,7 +63,7 @@ SK_INLINE void panel_scales(const Panels& p, const PlainWeights& plain, std::int
             }
         for (int l = 0; l < W; ++l) {
             scales[v + l] = most[l] / 32767.0f + damage[l];
-            inverse[v + l] = most[l] > 0.0f ? 32767.0f / most[l] : 0.0f;
+            inverse[v + l] = most[l] > 1e-30f ? 32767.0f / most[l] : 0.0f;
         }
     }
 }

@@ -33,7 +33,7 @@ from sokuon.convert.products import (
 from sokuon.convert.rehearsal import Chosen, Rehearsal, centre, sentences
 from sokuon.convert.torch_file import TorchFile
 from sokuon.convert.weights import Checkpoint, Releasable
-from sokuon.errors import VoiceNotFoundError
+from sokuon.errors import VoiceError
 from sokuon.formats import contracts
 from sokuon.formats.bert import EMBEDDINGS, MANIFEST, VOCABULARY, WEIGHTS, Manifest, Vocabulary, bucket
 from sokuon.storage.folders import replacing_folder
@@ -72,8 +72,8 @@ def convert_bert(
     """
     config = read_config(source / "config.json")
     vocabulary = source / "vocab.txt"
-    if not vocabulary.is_file():
-        raise VoiceNotFoundError(f"{vocabulary} does not exist; the character BERT needs its vocabulary.")
+    if len(Vocabulary(vocabulary)) > config.vocab_size:
+        raise VoiceError(f"{vocabulary} has more tokens than the BERT has rows; take the file of the model.")
     path, tensors = open_weights(source)
     checkpoint = Checkpoint(_without_prefix(tensors), path)
     with replacing_folder(target, MANIFEST) as folder:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from sokuon.convert.torch_file import TorchFile
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.about import About
+from sokuon.storage.arrays import read_array
 from sokuon.storage.tensors import F32, TensorFile
 from sokuon.voices.aivm import AivmMetadata, is_graph, read_metadata
 from sokuon.voices.fetch.store import Record, origin_of
@@ -87,10 +87,10 @@ def _tensors(weights: Path) -> tuple[Tensors, Callable[[Path], None] | None]:
 
 def _style_vectors(path: Path) -> F32:
     try:
-        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+        return read_array(path)
     except FileNotFoundError as error:
         raise VoiceNotFoundError(f"{path} does not exist; a voice folder needs its style vectors.") from error
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError) as error:
         raise VoiceError(f"{path} is not a NumPy array ({error}); take the file its author published.") from error
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sokuon.errors import VoiceError
+from sokuon.storage.records import read_record
 
 ABOUT = "about.json"
+_MOST_BYTES = 256_000_000  # pictures and samples included
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def read_about(folder: Path) -> About:
     """about.json of a converted folder, empty where there is none. Raises VoiceError for a damaged one."""
     path = folder / ABOUT
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_record(path, _MOST_BYTES)
         return About(**{**data, "made_of": tuple(data.get("made_of", ()))})
     except FileNotFoundError:
         return About()

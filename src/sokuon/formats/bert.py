@@ -6,12 +6,12 @@ import json
 import unicodedata
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sokuon.errors import VoiceError, VoiceNotFoundError
+from sokuon.formats.manifest import read_manifest
 
 I64 = npt.NDArray[np.int64]
 
@@ -24,6 +24,10 @@ WEIGHTS = "bert.weights"
 VOCABULARY = "vocab.txt"
 
 EMBEDDINGS = "embeddings"  # name of the table in the weights file
+
+_MOST = 1 << 22
+_MOST_TAPS = 1 << 10
+_MOST_VOCABULARY_BYTES = 1 << 24
 
 _SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "unknown": "[UNK]"}
 
@@ -53,27 +57,27 @@ class Manifest:
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Read bert.json. Raises VoiceNotFoundError or VoiceError."""
-        path = folder / MANIFEST
-        if not path.is_file():
-            raise VoiceNotFoundError(f"{path} does not exist; convert the BERT with `sokuon convert`.")
-        try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if data["format"] != FORMAT:
-                raise VoiceError(f"{path} has format {data['format']}, this version reads {FORMAT}; convert it again.")
-            return cls(**data)
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, VoiceError):
-                raise
-            raise VoiceError(f"{path} is damaged ({error}); convert the BERT again.") from error
+        return read_manifest(cls, folder / MANIFEST, FORMAT, "BERT")
+
+    def check(self) -> None:
+        """Raise ValueError or VoiceError for values out of range."""
+        sizes = (self.hidden_size, self.layers, self.vocab_size, self.heads, self.head_size, self.intermediate_size)
+        if min(sizes) < 1 or max(sizes) > _MOST or not 0 < self.norm_epsilon < 1:
+            raise ValueError("a size is out of range")
+        if not 0 <= self.conv_kernel <= _MOST_TAPS:
+            raise ValueError(f"conv_kernel is {self.conv_kernel}")
+        check_positions(self.position_buckets, self.max_position)
 
 
 class Vocabulary:
     """One id per character; the file has one token per line, its number is the id."""
 
     def __init__(self, path: Path) -> None:
+        """Read a vocabulary. Raises VoiceNotFoundError or VoiceError."""
         if not path.is_file():
             raise VoiceNotFoundError(f"{path} does not exist; convert the BERT again.")
-        tokens = path.read_text(encoding="utf-8").replace("\r\n", "\n").removesuffix("\n").split("\n")
+        tokens = _lines(path)
+        self._count = len(tokens)
         self._ids = {token: i for i, token in enumerate(tokens)}
         missing = [token for token in _SPECIAL.values() if token not in self._ids]
         if missing:
@@ -81,12 +85,32 @@ class Vocabulary:
         self.cls, self.sep, self.unknown = (self._ids[token] for token in _SPECIAL.values())
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self._count
 
     def encode(self, text: str) -> I64:
         """C characters → C + 2 ids, whatever they are: one that is unknown or folds to several is [UNK]."""
         ids = [self._ids.get(fold(character), self.unknown) for character in text]
         return np.array([self.cls, *ids, self.sep], np.int64)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_VOCABULARY_BYTES + 1)
+        if len(text) > _MOST_VOCABULARY_BYTES:
+            raise ValueError(f"it has more than {_MOST_VOCABULARY_BYTES} bytes")
+        return text.decode().replace("\r\n", "\n").removesuffix("\n").split("\n")
+    except (OSError, ValueError) as error:
+        raise VoiceError(f"{path} is not the vocabulary of a BERT ({error}); take the file of the model.") from error
+
+
+def check_positions(buckets: int, max_position: int) -> None:
+    """Raise VoiceError unless relative positions have as many buckets as they can have."""
+    if buckets < 4 or buckets % 2 or not buckets // 2 + 1 < max_position <= _MOST:
+        raise VoiceError(
+            f"position_buckets {buckets} must be even, at least 4, and fewer than twice the reach of {max_position} "
+            "positions."
+        )
 
 
 def fold(character: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.decoder_config import DecoderConfig
+from sokuon.formats.manifest import check_rows, read_manifest
 
 FORMAT = 2
 
@@ -34,29 +33,15 @@ class Manifest:
         text = json.dumps(asdict(self), ensure_ascii=False, indent=1)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read voice.json. Raises VoiceNotFoundError or VoiceError."""
+        return read_manifest(cls, folder / MANIFEST, FORMAT, "voice")
 
-def read_manifest(path: Path) -> Manifest:
-    if not path.is_file():
-        raise VoiceNotFoundError(f"{path} does not exist; convert the voice with `sokuon convert`.")
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != FORMAT:
-            raise VoiceError(
-                f"{path} has format {data['format']}, this version reads {FORMAT}; convert the voice again."
-            )
-        return Manifest(**{**data, "decoder": _decoder(data["decoder"])})
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, VoiceError):
-            raise
-        raise VoiceError(f"{path} is damaged ({error}); convert the voice again.") from error
-
-
-def _decoder(data: dict[str, Any]) -> DecoderConfig:
-    known = {field.name for field in fields(DecoderConfig)}
-    if set(data) != known:
-        raise ValueError(f"decoder keys {sorted(set(data) ^ known)}")
-    return DecoderConfig(**{key: _tuples(value) for key, value in data.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    def check(self) -> None:
+        """Raise ValueError or VoiceError for values out of range."""
+        if self.bert_width < 1:
+            raise ValueError(f"bert_width is {self.bert_width}")
+        check_rows(self.speakers, "speakers")
+        check_rows(self.styles, "styles")
+        self.decoder.check()

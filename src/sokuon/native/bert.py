@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from sokuon.errors import WeightError
+from sokuon.formats.bert import EMBEDDINGS, Manifest
 from sokuon.native.library import Handle, NativeError, Signatures, declare, library
 from sokuon.storage.tensors import F32, TensorFile
-
-if TYPE_CHECKING:
-    from sokuon.formats.bert import Manifest
 
 BITS = {"fp32": 32, "q8": 8, "q4": 4}  # precisions that run natively, and the bits of a weight
 _UNSUPPORTED = "unsupported"
 _LONG_ROWS = 40  # 60 ms of one core at full size
+_ELEMENTS = {  # what C++ takes the bytes of a tensor for, by the end of its name
+    "scale": "F32",
+    "bias": "F32",
+    "damping": "F32",
+    "sums": "I32",
+    "factors": "U8",
+    "pk": "F16",
+    "pq": "F16",
+}
 
 
 class _Config(ctypes.Structure):
@@ -92,7 +98,12 @@ class NativeBert(Handle):
             raise NativeError(f"The native BERT has no precision {manifest.precision}; bert.onnx runs it.")
         self._weights = weights
         self._hidden = manifest.hidden_size
-        views = (_View * len(weights))(*(_View(n.encode(), a.ctypes.data, a.nbytes) for n, a in weights.items()))
+        names = [name for name in weights if name != EMBEDDINGS]
+        for name in names:
+            _check_elements(weights, name, BITS[manifest.precision])
+        arrays = [weights[name] for name in names]  # views of the map, which lives as long as `_weights`
+        rows = (_View(name.encode(), a.ctypes.data, a.nbytes) for name, a in zip(names, arrays, strict=True))
+        views = (_View * len(names))(*rows)
         problem = self._create(_config(manifest), views, len(views))
         if problem.startswith(_UNSUPPORTED):
             raise NativeError(f"The native BERT cannot take this model: {problem}.")
@@ -123,6 +134,16 @@ class NativeBert(Handle):
         if status:
             raise ValueError(f"sentences of {lengths} or their positions are out of range")
         return features
+
+
+def _check_elements(weights: TensorFile, name: str, bits: int) -> None:
+    """Raise WeightError where a tensor holds other elements than C++ reads: bfloat16 would be a copy that is gone."""
+    end = name.rpartition(".")[2]
+    matrix = "F32" if "LayerNorm" in name else "I8" if bits == BITS["q8"] else "U8"
+    wanted = "F32" if bits == BITS["fp32"] else _ELEMENTS.get(end, matrix)
+    found = weights.entries[name].dtype
+    if found != wanted:
+        raise WeightError(f"{weights.path}: tensor {name!r} is {found} instead of {wanted}; convert it again.")
 
 
 def _config(m: Manifest) -> _Config:

@@ -89,14 +89,25 @@ class Synthesizer:
         return run_bounded(self._flow, z_prior, speaker, threads)
 
     def sound(self, z: F32, speaker: F32) -> Sound:
-        """z [F, C], ready to be decoded part by part."""
-        return self._decoder.open(z, speaker)
+        """z [F, C], ready to be decoded part by part. A part raises VoiceError where samples are no numbers."""
+        decoded = self._decoder.open(z, speaker)
+
+        def part(frames: slice, threads: int | None = None) -> F32:
+            return _numbers(decoded(frames, threads))
+
+        return part
 
     def decode(self, z: F32, speaker: F32, chunks: Sequence[int]) -> Iterator[F32]:
         """Samples of z [F, C] in pieces of `chunks` frames, which sum to F."""
         sound = self.sound(z, speaker)
         for part in parts(chunks):
             yield sound(part)
+
+
+def _numbers(samples: F32) -> F32:
+    if not np.isfinite(samples).all():
+        raise VoiceError("the voice's samples are no numbers; its weights are damaged, download them again.")
+    return samples
 
 
 def durations(encoded: Encoded, options: SynthesisOptions) -> I64:

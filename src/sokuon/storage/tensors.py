@@ -11,8 +11,10 @@ Source: the format description in the safetensors README (Apache-2.0).
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.errors import VoiceError
+from sokuon.errors import VoiceError, VoiceNotFoundError
+from sokuon.storage.records import parse_record
 
 F32 = npt.NDArray[np.float32]
 
@@ -40,6 +43,11 @@ _DTYPES = {
 }
 _NAMES = {np.dtype(t): name for name, t in _DTYPES.items() if name != "BF16"}
 HEADER_BYTES = 512 * 1024  # reserved by the writer for some 4,000 tensors; the format allows padding with spaces
+_MOST_HEADER_BYTES = 100_000_000  # the safetensors library's bound; AIVM keeps pictures there
+_MOST_AXES = 8
+_METADATA = "__metadata__"
+_CHECKSUM = b'{"__metadata__":{"checksum":"'  # how our header begins; then its CRC-32, taken with zeros there
+_CHECKSUM_DIGITS = 8
 _PAGE = 4096  # a large tensor starts on a page, so that it can be mapped alone
 _LINE = 64  # a small one on a cache line
 
@@ -57,7 +65,9 @@ class Entry:
 class TensorFile(Mapping[str, npt.NDArray[Any]]):
     """A mapped, read-only tensor file: name → array view of the file (bfloat16 is widened to a float32 copy).
 
-    Raises VoiceError if the file is not in the format or is cut short.
+    What we wrote ourselves carries a checksum of its header and must have its whole length. Raises VoiceNotFoundError,
+    or VoiceError if the file is not in the format or is cut short. A file that somebody shortens later, while it is
+    mapped, kills the process (SIGBUS): files in use are replaced by renaming, never written to.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +76,9 @@ class TensorFile(Mapping[str, npt.NDArray[Any]]):
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 self.entries = _read_header(self._map)
-        except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        except FileNotFoundError as error:
+            raise VoiceNotFoundError(f"{path} does not exist; convert or copy its folder again.") from error
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
             raise VoiceError(
                 f"{path} is not a complete safetensors file ({error}); download or copy it again."
             ) from error
@@ -130,9 +142,11 @@ class TensorFileWriter:
             name: {"dtype": e.dtype, "shape": e.shape, "data_offsets": [e.offset - start, e.offset - start + e.length]}
             for name, e in self.entries.items()
         }
-        text = json.dumps(header, separators=(",", ":")).encode().ljust(self._header_bytes)
+        metadata = {_METADATA: {"checksum": "0" * _CHECKSUM_DIGITS, "bytes": str(self._file.tell())}}
+        text = json.dumps(metadata | header, separators=(",", ":")).encode().ljust(self._header_bytes)
         if len(text) > self._header_bytes:
             raise ValueError(f"{self.path}: {len(self.entries)} tensors do not fit the header")
+        text = _with_checksum(text, _checksum(text))
         self._file.seek(0)
         self._file.write(struct.pack("<Q", self._header_bytes) + text)
 
@@ -144,22 +158,45 @@ def to_float32(array: npt.NDArray[Any]) -> F32:
 
 def _read_header(data: mmap.mmap) -> dict[str, Entry]:
     (length,) = struct.unpack_from("<Q", data, 0)
-    if length > len(data) - 8:
-        raise ValueError("the header is cut short")
     start = 8 + length
-    header = json.loads(data[8:start])
-    header.pop("__metadata__", None)
+    if start > len(data) or length > _MOST_HEADER_BYTES:
+        raise ValueError("the header is cut short, or longer than any")
+    header = parse_record(data[8:start])
+    if not isinstance(header, dict):
+        raise ValueError("the header is no object")
+    metadata = header.pop(_METADATA, None)
+    if data[8 : 8 + len(_CHECKSUM)] == _CHECKSUM:
+        _check_whole(data, start, metadata)
     return {name: _entry(name, item, start, len(data)) for name, item in header.items()}
+
+
+def _check_whole(data: mmap.mmap, start: int, metadata: dict[str, str]) -> None:
+    """A file of ours is as long as when it was written, and its header is the one that was written."""
+    text = data[8:start]
+    if metadata.get("bytes") != str(len(data)):
+        raise ValueError(f"it has {len(data)} bytes instead of {str(metadata.get('bytes'))[:20]}")
+    if metadata.get("checksum") != _checksum(text).decode():
+        raise ValueError("its header is damaged")
+
+
+def _checksum(text: bytes) -> bytes:
+    return f"{zlib.crc32(_with_checksum(text, b'0' * _CHECKSUM_DIGITS).rstrip()):08x}".encode()
+
+
+def _with_checksum(text: bytes, digits: bytes) -> bytes:
+    return _CHECKSUM + digits + text[len(_CHECKSUM) + len(digits) :]
 
 
 def _entry(name: str, item: dict[str, Any], start: int, file_size: int) -> Entry:
     begin, end = item["data_offsets"]
-    shape = tuple(int(n) for n in item["shape"])
+    shape = tuple(item["shape"])
+    if not all(type(n) is int and n >= 0 for n in (begin, end, *shape)) or len(shape) > _MOST_AXES:
+        raise ValueError(f"tensor {name!r} has a shape or place that is no row of whole numbers")
     if item["dtype"] not in _DTYPES:
-        raise ValueError(f"tensor {name} has the unknown type {item['dtype']}")
-    expected = int(np.prod(shape, dtype=np.int64)) * np.dtype(_DTYPES[item["dtype"]]).itemsize
-    if min(shape, default=0) < 0 or not 0 <= begin <= end <= file_size - start or end - begin != expected:
-        raise ValueError(f"tensor {name} does not lie inside the file")
+        raise ValueError(f"tensor {name!r} has the unknown type {str(item['dtype'])[:20]}")
+    expected = math.prod(shape) * np.dtype(_DTYPES[item["dtype"]]).itemsize
+    if not begin <= end <= file_size - start or end - begin != expected or max(shape, default=0) > file_size:
+        raise ValueError(f"tensor {name!r} does not lie inside the file")
     return Entry(item["dtype"], shape, start + begin, end - begin)
 
 

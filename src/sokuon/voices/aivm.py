@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
-import json
 import mmap
 import struct
 from collections.abc import Iterator, Mapping
@@ -17,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sokuon.errors import VoiceError
+from sokuon.storage.arrays import parse_array
+from sokuon.storage.records import parse_record
 from sokuon.storage.tensors import F32
 
 ARCHITECTURE = "Style-Bert-VITS2 (JP-Extra)"
@@ -81,13 +79,13 @@ def is_graph(path: Path) -> bool:
 
 
 def _parsed(found: Mapping[str, str]) -> AivmMetadata:
-    manifest = json.loads(found["aivm_manifest"])
+    manifest = parse_record(found["aivm_manifest"].encode())
     architecture = manifest["model_architecture"]
     if architecture != ARCHITECTURE:
         raise VoiceError(f"its architecture is {architecture!r}; only {ARCHITECTURE} can be converted.")
     if not manifest["speakers"] or not all(speaker["styles"] for speaker in manifest["speakers"]):
         raise VoiceError("its manifest names no speaker, or a speaker without styles.")
-    config = json.loads(found["aivm_hyper_parameters"])
+    config = parse_record(found["aivm_hyper_parameters"].encode())
     if not isinstance(config, dict):
         raise VoiceError("its hyper-parameters are not a configuration.")
     return AivmMetadata(manifest, config, _style_vectors(found))
@@ -100,7 +98,7 @@ def _style_vectors(found: Mapping[str, str]) -> F32:
         data = base64.b64decode(found["aivm_style_vectors"], validate=True)
     except binascii.Error as error:
         raise VoiceError("its style vectors are not Base64.") from error
-    vectors = np.asarray(np.load(io.BytesIO(data), allow_pickle=False), np.float32)
+    vectors = parse_array(data)
     if len(vectors) > _MOST_STYLES:
         raise VoiceError(f"it has {len(vectors)} style vectors; {_MOST_STYLES} are the most.")
     return vectors
@@ -118,7 +116,7 @@ def _tensor_metadata(path: Path) -> Iterator[tuple[str, str]]:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > _MOST_METADATA_BYTES:
             raise ValueError("its header is larger than any voice needs")
-        header = json.loads(file.read(length))
+        header = parse_record(file.read(length))
     metadata = header.get("__metadata__", {})
     return ((key, metadata[key]) for key in _KEYS if key in metadata)
 

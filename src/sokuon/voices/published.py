@@ -5,16 +5,19 @@ Source: spec voice-files section 1.1.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.decoder_config import DecoderConfig
+from sokuon.formats.manifest import check_rows
+from sokuon.storage.records import build, read_record
 
+_MOST = 1 << 20  # of any size
 _NOT_OURS = "{} is not a Style-Bert-VITS2 configuration ({}); take the file its author published."
+_KINDS = {"1": 1, "2": 2}  # resblock, as text or as a number
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,54 @@ class SourceConfig:
     decoder: DecoderConfig
 
 
+@dataclass(frozen=True)
+class _Data:
+    """Its part `data`, with the defaults of the original."""
+
+    sampling_rate: int = 44100
+    hop_length: int | None = None
+    add_blank: bool = True
+    spk2id: Mapping[str, int] = field(default_factory=lambda: {"Dummy": 0})
+    style2id: Mapping[str, int] = field(default_factory=lambda: {"Neutral": 0})
+
+
+@dataclass(frozen=True)
+class _Model:
+    """Its part `model`, with the defaults of the original."""
+
+    use_spk_conditioned_encoder: bool = True
+    hidden_channels: int = 192
+    inter_channels: int = 192
+    filter_channels: int = 768
+    n_heads: int = 2
+    n_layers: int = 6
+    kernel_size: int = 3
+    gin_channels: int = 512
+    upsample_initial_channel: int = 512
+    upsample_rates: tuple[int, ...] = (8, 8, 2, 2, 2)
+    upsample_kernel_sizes: tuple[int, ...] = (16, 16, 8, 2, 2)
+    resblock: str | int = "1"
+    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5),) * 3
+
+
+@dataclass(frozen=True)
+class _Published:
+    """config.json as far as inference depends on it."""
+
+    version: str = "2.0-JP-Extra"
+    model_name: str = "Dummy"
+    data: _Data = _Data()
+    model: _Model = _Model()
+
+
 def read_config(path: Path) -> SourceConfig:
     """Read config.json. Raises VoiceError for a voice that is not JP-Extra or not consistent."""
     if not path.is_file():
         raise VoiceNotFoundError(f"{path} does not exist; a voice folder needs its config.json beside the weights.")
     try:
-        config = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        config = read_record(path)
+    except (OSError, ValueError) as error:
         raise VoiceError(_NOT_OURS.format(path, error)) from error
     return source_config(config, path)
 
@@ -48,100 +92,77 @@ def read_config(path: Path) -> SourceConfig:
 def source_config(config: Any, path: Path) -> SourceConfig:
     """The configuration that a JSON document holds; errors name `path`. Raises VoiceError."""
     try:
-        _refuse_other_models(config)
-        return _source_config(config)
+        published = build(_Published, config, strict=False)
+        _refuse_other_models(published)
+        return _source_config(published)
     except VoiceError as error:
         raise VoiceError(f"{path}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-        raise VoiceError(_NOT_OURS.format(path, repr(error))) from error
+    except ValueError as error:
+        raise VoiceError(_NOT_OURS.format(path, error)) from error
 
 
-def _refuse_other_models(config: dict[str, Any]) -> None:
-    version = str(config.get("version", "2.0-JP-Extra"))
-    if not version.endswith("JP-Extra"):
-        raise VoiceError(f"version {version} is not a JP-Extra voice; only JP-Extra voices can be converted.")
-    if not config.get("model", {}).get("use_spk_conditioned_encoder", True):
+def _refuse_other_models(config: _Published) -> None:
+    if not config.version.endswith("JP-Extra"):
+        raise VoiceError(
+            f"version {config.version[:40]} is not a JP-Extra voice; only JP-Extra voices can be converted."
+        )
+    if not config.model.use_spk_conditioned_encoder:
         raise VoiceError("use_spk_conditioned_encoder is false; no JP-Extra voice can be built so.")
 
 
-def _source_config(config: dict[str, Any]) -> SourceConfig:
-    data, model = config.get("data", {}), config.get("model", {})
-    hidden = _size(model, "hidden_channels", 192)
-    inter = _size(model, "inter_channels", 192)
-    if hidden != inter or hidden % 2:
-        raise VoiceError(f"hidden_channels {hidden} and inter_channels {inter} must be one even number.")
-    heads = _size(model, "n_heads", 2)
+def _source_config(config: _Published) -> SourceConfig:
+    data, model = config.data, config.model
+    _check_sizes(model)
+    check_rows(data.spk2id, "spk2id")
+    check_rows(data.style2id, "style2id")
+    return SourceConfig(
+        name=config.model_name,
+        add_blank=data.add_blank,
+        speakers=data.spk2id,
+        styles=data.style2id,
+        hidden_channels=model.hidden_channels,
+        filter_channels=model.filter_channels,
+        heads=model.n_heads,
+        layers=model.n_layers,
+        kernel=model.kernel_size,
+        speaker_channels=model.gin_channels,
+        decoder=_decoder_config(model, data),
+    )
+
+
+def _check_sizes(model: _Model) -> None:
+    sizes = {
+        key: getattr(model, key)
+        for key in ("hidden_channels", "filter_channels", "n_heads", "n_layers", "kernel_size", "gin_channels")
+    }
+    for key, size in sizes.items():
+        if not 1 <= size <= _MOST:
+            raise VoiceError(f"{key} is {size}; it must be 1 or more, and below {_MOST}.")
+    hidden, heads = model.hidden_channels, model.n_heads
+    if hidden != model.inter_channels or hidden % 2:
+        raise VoiceError(f"hidden_channels {hidden} and inter_channels {model.inter_channels} must be one even number.")
     if hidden % heads:
         raise VoiceError(f"hidden_channels {hidden} cannot be split over n_heads {heads}.")
-    return SourceConfig(
-        name=str(config.get("model_name", "Dummy")),
-        add_blank=bool(data.get("add_blank", True)),
-        speakers=_ids(data.get("spk2id", {"Dummy": 0}), "spk2id"),
-        styles=_ids(data.get("style2id", {"Neutral": 0}), "style2id"),
-        hidden_channels=hidden,
-        filter_channels=_size(model, "filter_channels", 768),
-        heads=heads,
-        layers=_size(model, "n_layers", 6),
-        kernel=_size(model, "kernel_size", 3),
-        speaker_channels=_size(model, "gin_channels", 512),
-        decoder=_decoder_config(model, data, hidden),
-    )
 
 
-def _decoder_config(model: dict[str, Any], data: dict[str, Any], latent: int) -> DecoderConfig:
+def _decoder_config(model: _Model, data: _Data) -> DecoderConfig:
     config = DecoderConfig(
-        latent_channels=latent,
-        speaker_channels=_size(model, "gin_channels", 512),
-        initial_channels=_size(model, "upsample_initial_channel", 512),
-        upsample_rates=_integers(model.get("upsample_rates", (8, 8, 2, 2, 2))),
-        upsample_kernels=_integers(model.get("upsample_kernel_sizes", (16, 16, 8, 2, 2))),
-        resblock=int(model.get("resblock", "1")),
-        resblock_kernels=_integers(model.get("resblock_kernel_sizes", (3, 7, 11))),
-        resblock_dilations=tuple(_integers(row) for row in model.get("resblock_dilation_sizes", [(1, 3, 5)] * 3)),
-        sample_rate=_size(data, "sampling_rate", 44100),
+        latent_channels=model.inter_channels,
+        speaker_channels=model.gin_channels,
+        initial_channels=model.upsample_initial_channel,
+        upsample_rates=model.upsample_rates,
+        upsample_kernels=model.upsample_kernel_sizes,
+        resblock=_KINDS.get(str(model.resblock), 0),
+        resblock_kernels=model.resblock_kernel_sizes,
+        resblock_dilations=model.resblock_dilation_sizes,
+        sample_rate=data.sampling_rate,
     )
-    _check_decoder(config, int(data.get("hop_length", config.hop)))
+    if not config.resblock:
+        raise VoiceError(f'resblock "{str(model.resblock)[:20]}" is unknown; "1" and "2" exist.')
+    config.check()
+    if data.hop_length not in (None, config.hop):
+        raise VoiceError(f"hop_length {data.hop_length} is not the product {config.hop} of upsample_rates.")
     return config
-
-
-def _check_decoder(config: DecoderConfig, hop: int) -> None:
-    stages = len(config.upsample_rates)
-    if len(config.upsample_kernels) != stages or len(config.resblock_dilations) != len(config.resblock_kernels):
-        raise VoiceError("upsample or resblock lists differ in length.")
-    if not stages or not config.resblock_kernels or not all(config.resblock_dilations):
-        raise VoiceError("an upsample or resblock list is empty.")
-    if config.resblock not in (1, 2):
-        raise VoiceError(f'resblock "{config.resblock}" is unknown; "1" and "2" exist.')
-    if config.initial_channels % 2**stages:
-        raise VoiceError(f"upsample_initial_channel {config.initial_channels} cannot be halved {stages} times.")
-    if any((k - r) % 2 or k < r for r, k in zip(config.upsample_rates, config.upsample_kernels, strict=True)):
-        raise VoiceError("an upsample kernel must exceed its rate by an even number (or equal it).")
-    if any(k % 2 == 0 for k in config.resblock_kernels):
-        raise VoiceError("resblock kernels must be odd.")
-    if config.hop != hop:
-        raise VoiceError(f"hop_length {hop} is not the product {config.hop} of upsample_rates.")
-
-
-def _ids(table: Mapping[str, Any], key: str) -> dict[str, int]:
-    ids = {str(name): int(number) for name, number in table.items()}
-    if not ids or min(ids.values()) < 0:
-        raise VoiceError(f"{key} must name at least one entry, numbered from 0.")
-    return ids
-
-
-def _size(table: Mapping[str, Any], key: str, default: int) -> int:
-    return _positive(table.get(key, default), key)
-
-
-def _integers(values: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(_positive(v, "an entry of an upsample or resblock list") for v in values)
-
-
-def _positive(value: Any, name: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise VoiceError(f"{name} is {value}; it must be 1 or more.")
-    return number
 
 
 def find_bert_weights(source: Path) -> Path:

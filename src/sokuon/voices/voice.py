@@ -13,7 +13,8 @@ import numpy as np
 
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
 from sokuon.formats.contracts import STYLE_WIDTH
-from sokuon.formats.voice import MANIFEST, Manifest, read_manifest
+from sokuon.formats.voice import Manifest
+from sokuon.storage.arrays import read_array
 from sokuon.storage.tensors import F32
 
 
@@ -45,10 +46,11 @@ class Voice:
     @classmethod
     def open(cls, folder: Path) -> Voice:
         """Read a converted folder. Raises VoiceNotFoundError or VoiceError."""
-        manifest = read_manifest(folder / MANIFEST)
+        manifest = Manifest.read(folder)
         styles = _read_array(folder / "style_vectors.npy")
         check_style_vectors(styles, manifest.styles, folder / "style_vectors.npy")
         table = _read_array(folder / "speakers.npy")
+        _check_speakers(table, manifest, folder / "speakers.npy")
         return cls(folder, manifest, styles, table)
 
     @property
@@ -85,6 +87,19 @@ def check_style_vectors(vectors: F32, styles: Mapping[str, int], path: Path) -> 
         raise VoiceError(f"{path} holds NaN or infinity; take the file its author published.")
 
 
+def _check_speakers(table: F32, manifest: Manifest, path: Path) -> None:
+    width = manifest.decoder.speaker_channels
+    if table.ndim != 2 or table.shape[1] != width:
+        raise VoiceError(
+            f"{path} has shape {list(table.shape)}; [speakers, {width}] is needed; convert the voice again."
+        )
+    if max(manifest.speakers.values()) >= len(table):
+        problem = f"has {len(table)} rows, fewer than the speakers of its voice need"
+        raise VoiceError(f"{path} {problem}; convert the voice again.")
+    if not np.isfinite(table).all():
+        raise VoiceError(f"{path} holds NaN or infinity; convert the voice again.")
+
+
 def _row(table: Mapping[str, int], name: str, kind: str, voice: str) -> int:
     """The number of a name; in any case (lively for Lively) where that leaves one."""
     alike = [known for known in table if known.casefold() == name.casefold()]
@@ -96,8 +111,8 @@ def _row(table: Mapping[str, int], name: str, kind: str, voice: str) -> int:
 
 def _read_array(path: Path) -> F32:
     try:
-        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+        return read_array(path)
     except FileNotFoundError as error:
         raise VoiceNotFoundError(f"{path} does not exist; convert the voice again.") from error
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError) as error:
         raise VoiceError(f"{path} cannot be read ({error}); convert the voice again.") from error
