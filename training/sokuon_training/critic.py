@@ -1,10 +1,11 @@
-"""A small multi-period discriminator (HiFi-GAN, Kong et al. 2020): only for the end of the decoder's training."""
+"""Small discriminators for the end of the decoder's training: over periods (HiFi-GAN, Kong et al. 2020) and over
+spectra of several resolutions (UnivNet, Jang et al. 2021)."""
 
 from __future__ import annotations
 
 import itertools
 
-from torch import Tensor, nn
+from torch import Tensor, hann_window, nn, stft
 from torch.nn.functional import leaky_relu, pad
 from torch.nn.utils import weight_norm
 
@@ -42,3 +43,37 @@ class Critic(nn.Module):
     def forward(self, sound: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         results = [critic(sound) for critic in self.critics]
         return [score for score, _ in results], [inner for _, inner in results]
+
+
+SPECTRUM_WINDOWS = (400, 1000, 2100)  # samples; no multiple of the frame's 300
+SPECTRUM_WIDTH = 16
+
+
+class SpectrumCritic(nn.Module):
+    """Looks at log magnitudes: sound [B, N] -> (scores, inner activations)."""
+
+    def __init__(self, window: int) -> None:
+        super().__init__()
+        self.window = window
+        w = SPECTRUM_WIDTH
+        shapes = ((1, (1, 1)), (w, (2, 1)), (w, (2, 2)), (w, (2, 1)))  # (channels in, strides over bins and time)
+        self.convs = nn.ModuleList(weight_norm(nn.Conv2d(c, w, (5, 3), stride, (2, 1))) for c, stride in shapes)
+        self.post = weight_norm(nn.Conv2d(w, 1, 3, padding=1))
+
+    def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        shape = hann_window(self.window, device=sound.device)
+        spectrum = stft(sound, self.window, self.window // 4, self.window, shape, return_complex=True)
+        x = ((spectrum.abs() * (4 / self.window)).clamp_min(1e-4).log() / 4 + 1).unsqueeze(1)  # [B, 1, bins, time]
+        inner = []
+        for conv in self.convs:
+            x = leaky_relu(conv(x), SLOPE)
+            inner.append(x)
+        return self.post(x), inner
+
+
+class Critics(Critic):
+    """All periods and all resolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critics.extend(SpectrumCritic(w) for w in SPECTRUM_WINDOWS)

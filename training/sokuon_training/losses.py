@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,50 @@ def spectral(predicted: Tensor, target: Tensor) -> Tensor:
         distance = (p - t).square().sum((1, 2)).sqrt() / (t.square().sum((1, 2)).sqrt() + 0.05)
         total = total + (p.clamp_min(FLOOR).log() - t.clamp_min(FLOOR).log()).abs().mean() + distance.mean()
     return total / len(WINDOWS)
+
+
+COHERENT_WINDOW, COHERENT_HZ = 720, 4000.0  # 30 ms: a harmonic stands alone; above 4 kHz most of speech is noise
+SAMPLE_RATE = 24_000
+
+
+def coherent(predicted: Tensor, target: Tensor) -> Tensor:
+    """How far the complex spectra below COHERENT_HZ are apart, relative to the target's; both [B, N]. Each bin weighs
+    by the square root of its magnitude, so that the loud first harmonics do not hide the others."""
+    shape = torch.hann_window(COHERENT_WINDOW, device=predicted.device)
+    bins = round(COHERENT_HZ / SAMPLE_RATE * COHERENT_WINDOW)
+    p, t = (
+        torch.stft(x, COHERENT_WINDOW, COHERENT_WINDOW // 4, COHERENT_WINDOW, shape, return_complex=True)[:, :bins]
+        for x in (predicted, target)
+    )
+    size = t.abs() * (4 / COHERENT_WINDOW) + 1e-3
+    apart = (p - t).abs() * (4 / COHERENT_WINDOW) / size.sqrt()
+    return (apart.sum((1, 2)) / size.sqrt().sum((1, 2))).mean()
+
+
+LINE_BANDS_HZ = (1000, 1600, 2400, 3200, 4000, 5600, 7200, 8800, 10_400, 11_600)
+
+
+def lines(predicted: Tensor, target: Tensor, frame: int) -> Tensor:
+    """How far the lines at multiples of the frame rate stand out of the prediction's spectrum beyond the target's, in
+    nepers of power, mean over bands; both [B, N] with N a multiple of `frame`. The spectra of the batch are summed."""
+    frames = predicted.shape[1] // frame  # the lines are bins frames, 2 * frames, ...
+    heights = [_line_heights(x, frames) for x in (predicted, target)]
+    return (heights[0] - heights[1].clamp_min(0)).clamp_min(0).mean()
+
+
+def _line_heights(x: Tensor, frames: int) -> Tensor:
+    """[bands] log of the power on the lines over the power between them."""
+    window = torch.hann_window(x.shape[1], device=x.device)
+    spectrum = torch.fft.rfft(x * window)
+    power = (spectrum.real**2 + spectrum.imag**2).sum(0) + 1e-8
+    power = power[: len(power) // frames * frames].unflatten(0, (-1, frames))  # [lines, bins from one line on]
+    between = slice(frames // 4, frames - frames // 4)
+    on = power[:, :2].sum(1) + power.roll(1, 0)[:, -1]  # the window spreads a line over three bins
+    off = power[:, between].mean(1) + power.roll(1, 0)[:, between].mean(1)
+    hz = torch.arange(len(power), device=x.device) * (SAMPLE_RATE * frames / x.shape[1])
+    pairs = itertools.pairwise(LINE_BANDS_HZ)
+    bands = [(hz >= low) & (hz < high) for low, high in pairs]
+    return torch.stack([(on[b].sum() / (1.5 * off[b].sum())).log() for b in bands])
 
 
 def critic_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:

@@ -84,7 +84,7 @@ def pairs_of(work: Path, noise: float, seed: int) -> Pairs:
         real.append(z)
         samples.append(torch.from_numpy(_sound(item, recordings[item.label.name].samples)))
     lengths = np.array([m.shape[1] for m in made])
-    starts = _starts(items, lengths, [recordings[i.label.name].features.envelope.mean(1) for i in items])
+    starts = starts_of(items, lengths, [recordings[i.label.name].features.envelope.mean(1) for i in items])
     empty = torch.from_numpy(latents.empty_channels)
     rng = np.random.default_rng(seed)
     return Pairs(torch.cat(made, 1), torch.cat(real, 1), torch.cat(samples), starts, empty, rng)
@@ -95,7 +95,7 @@ def _sound(item: Item, samples: np.ndarray) -> np.ndarray:
     return samples[first * HOP : (first + item.z.shape[1]) * HOP]
 
 
-def _starts(items: list[Item], lengths: np.ndarray, loudness: list[np.ndarray]) -> np.ndarray:
+def starts_of(items: list[Item], lengths: np.ndarray, loudness: list[np.ndarray]) -> np.ndarray:
     """Frames where a crop may start: it stays inside a recording and is not all silence."""
     starts, offset = [], 0
     for item, length, loud in zip(items, lengths, loudness, strict=True):

@@ -1,0 +1,186 @@
+"""The decoder taught the phase of the fundamental (phases.py), from a published voice's decoder on.
+
+Half of the latents are real speech's with noise, half the acoustic model's, as in tune.py. Beside the spectral loss
+there is one on the complex spectrum below 4 kHz (with the phase given, the sound is determined there) and one on the
+lines at the frame rate. `--critics` adds discriminators over periods and spectra.
+`python -m sokuon_training.refine WORK_FOLDER --published training/builtin --minutes 60`
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from sokuon_training import losses, published
+from sokuon_training.builtin import CONFIG
+from sokuon_training.carry import DEFAULT_NOISE
+from sokuon_training.critic import Critics
+from sokuon_training.dataset import Recording, load
+from sokuon_training.decoder import Decoder
+from sokuon_training.features import HOP
+from sokuon_training.latents import LatentMap
+from sokuon_training.loop import Ema, Log, Run, device_of
+from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS, as_channels, phasors
+from sokuon_training.texts import Batches, Item, read_labels
+from sokuon_training.tune import latents_of, starts_of
+from sokuon_training.vocoder import CROP_FRAMES
+
+COHERENT, LINES, SPECTRAL, MATCHING = 0.5, 0.1, 15.0, 2.0
+MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
+MOST_NOISE = 0.15  # standard deviation on z
+
+
+@dataclass
+class Pairs:
+    """Latents of real speech and as the acoustic model makes them, with the sound, all recordings end to end. Pitch
+    and phase are real in both: the sound must fit."""
+
+    real: Tensor  # [C, frames]
+    made: Tensor  # [C, frames]
+    samples: Tensor  # [frames * HOP] int16
+    starts: np.ndarray  # frames where a crop may start
+    empty: Tensor  # the noise channels that still carry noise
+    rng: np.random.Generator
+
+    def batch(self, size: int) -> tuple[Tensor, Tensor]:
+        """(z [B, C, CROP_FRAMES], half of it real with noise, sound [B, CROP_FRAMES * HOP])."""
+        chosen = self.rng.choice(self.starts, size)
+        half = size // 2
+        real = torch.stack([self.real[:, s : s + CROP_FRAMES] for s in chosen[:half]])
+        made = torch.stack([self.made[:, s : s + CROP_FRAMES] for s in chosen[half:]])
+        sound = torch.stack([self.samples[s * HOP : (s + CROP_FRAMES) * HOP] for s in chosen])
+        z = torch.cat([blurred(real, self.empty, MOST_NOISE), blurred(made, self.empty, 0.0)])
+        return z, sound.float() / 32768
+
+
+def phases_of(work: Path, recordings: dict[str, Recording]) -> dict[str, np.ndarray]:
+    """The phasors of every recording, computed once."""
+    cache = work / "phases.npz"
+    if not cache.exists():
+        found = {n: phasors(r.samples / 32768, r.features.f0) for n, r in track(recordings.items(), "phases")}
+        np.savez(cache, **found)
+    with np.load(cache) as data:
+        return {name: data[name] for name in recordings}
+
+
+@torch.no_grad()
+def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
+    """Run the published acoustic model over all training sentences once, with the recordings' durations."""
+    model, vocabulary = published.acoustic(folder)
+    latents, ids = LatentMap.load(work / "latents.npz"), {c: i for i, c in enumerate(vocabulary)}
+    recordings = {r.name: r for r in load(work)}
+    phases = phases_of(work, recordings)
+    labels = [x for x in read_labels(work) if x.name in recordings]
+    items = [Item.of(x, recordings[x.name], latents, ids) for x in labels]
+    batches = Batches(items, latents, seed, crop=10_000, styled=False)
+    own = torch.tensor([*latents.pitch_channels, *PHASE_CHANNELS])
+    made, real, samples, loudness = [], [], [], []
+    for item in track(items, "latents from text"):
+        part = slice(item.label.first, item.label.first + item.z.shape[1])
+        recording = recordings[item.label.name]
+        z = torch.from_numpy(item.z)
+        z[list(PHASE_CHANNELS)] = torch.from_numpy(as_channels(phases[item.label.name][part]))
+        z_made = latents_of(model, batches.collate([item]), DEFAULT_NOISE)[0]
+        z_made[own] = z[own]
+        real.append(z)
+        made.append(z_made)
+        samples.append(torch.from_numpy(recording.samples[part.start * HOP : part.stop * HOP]))
+        loudness.append(recording.features.envelope.mean(1))
+    starts = starts_of(items, np.array([z.shape[1] for z in real]), loudness)
+    empty = torch.tensor([c for c in latents.empty_channels if c not in {*PHASE_CHANNELS, *CARRIER_CHANNELS}])
+    rng = np.random.default_rng(seed)
+    return Pairs(torch.cat(real, 1), torch.cat(made, 1), torch.cat(samples), starts, empty, rng)
+
+
+def blurred(z: Tensor, empty: Tensor, most: float) -> Tensor:
+    """z with noise of a random strength up to `most`, phases smaller and with a random jitter, carriers silent."""
+    strength = most * torch.rand(len(z), 1, 1)
+    noisy = z + strength * torch.randn_like(z)
+    phase = z[:, list(PHASE_CHANNELS)]
+    size, jitter = 1 - 0.3 * torch.rand(len(z), 1, 1), MOST_JITTER * torch.rand(len(z), 1, 1)
+    noisy[:, list(PHASE_CHANNELS)] = size * phase + jitter * torch.randn_like(phase)
+    noisy[:, empty] = torch.randn(len(z), len(empty), z.shape[2])
+    noisy[:, list(CARRIER_CHANNELS)] = 0
+    return noisy
+
+
+def prepared(folder: Path) -> Decoder:
+    """The published decoder, deaf to the carriers and the phases: what it made of their noise is gone."""
+    decoder = published.decoder(folder)
+    with torch.no_grad():
+        decoder.conv_pre.weight[:, list(CARRIER_CHANNELS)] = 0
+        scale = float(decoder.conv_pre.weight.std())
+        decoder.conv_pre.weight[:, list(PHASE_CHANNELS)] = scale * torch.randn(len(decoder.conv_pre.weight), 2, 7)
+    return decoder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--published", type=Path, required=True, help="the voice's folder to start from")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--steps", type=int, default=200_000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=8e-4)
+    parser.add_argument("--halve-every", type=int, default=3000)
+    parser.add_argument("--critics", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    device = device_of(args.device)
+    torch.manual_seed(0)
+    pairs = pairs_of(args.work, args.published, seed=0)
+    decoder = prepared(args.published).to(device)
+    optimizer = torch.optim.AdamW(decoder.parameters(), args.rate, betas=(0.8, 0.99), weight_decay=0.0)
+    run = Run(args.work / "refined.pt", args.minutes)
+    average = Ema(decoder, 0.998)
+    run.keep(decoder=decoder, optimizer=optimizer, average=average)
+    critics = Critics().to(device) if args.critics else None
+    if critics is not None:
+        critic_optimizer = torch.optim.AdamW(critics.parameters(), 3e-4, betas=(0.8, 0.99))
+        run.keep(critics=critics, critic_optimizer=critic_optimizer)
+    if run.resume():
+        torch.manual_seed(run.step)
+        pairs.rng = np.random.default_rng(run.step)
+    speaker = torch.zeros(args.batch, CONFIG.gin_channels, 1, device=device)
+    log = Log(every=25)
+    for step in run.steps(args.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = args.rate * min(1.0, (step + 1) / 50) * 0.5 ** (step / args.halve_every)
+        z, sound = (x.to(device) for x in pairs.batch(args.batch))
+        fake = decoder(z, speaker)[:, 0]
+        spectral, coherent = losses.spectral(fake, sound), losses.coherent(fake, sound)
+        lines = losses.lines(fake, sound, HOP)
+        total = spectral + COHERENT * coherent + LINES * lines
+        judged = 0.0
+        if critics is not None:
+            real_scores, real_inner = critics(sound)
+            judgement = losses.critic_loss(real_scores, critics(fake.detach())[0])
+            critic_optimizer.zero_grad()
+            judgement.backward()
+            critic_optimizer.step()
+            scores, inner = critics(fake)
+            fooling = losses.fooling_loss(scores) + MATCHING * losses.matching_loss(real_inner, inner)
+            total, judged = SPECTRAL * total + fooling, float(judgement)
+        optimizer.zero_grad()
+        total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(decoder.parameters(), 5.0 if critics is None else 100.0)
+        optimizer.step()
+        average.update(decoder)
+        log.add(
+            step + 1,
+            spectral=float(spectral),
+            coherent=float(coherent),
+            lines=float(lines),
+            critic=judged,
+            grad=float(norm),
+        )
+
+
+if __name__ == "__main__":
+    main()

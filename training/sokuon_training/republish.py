@@ -1,0 +1,66 @@
+"""A voice folder whose decoder and flow are those of refine.py and carry.py; all else is as published.
+
+`python -m sokuon_training.republish WORK_FOLDER training/builtin OUT_FOLDER`
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sokuon_training import published
+from sokuon_training.builtin import CONFIG
+from sokuon_training.carry import DEFAULT_NOISE, SILENT_LOG_STD
+from sokuon_training.decoder import Decoder
+from sokuon_training.export import VoiceInfo, save_voice
+from sokuon_training.features import SAMPLE_RATE
+from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS
+from sokuon_training.publish import NAME
+from sokuon_training.speak import averaged
+from sokuon_training.texts import STYLES, style_vectors
+
+
+def voice_tensors(work: Path, folder: Path) -> dict[str, Tensor]:
+    """All tensors of the voice."""
+    weights = published.tensors(folder, "")
+    weights = {k: v for k, v in weights.items() if not k.startswith(("dec.", "flow."))}
+    weights |= {f"flow.{k}": v for k, v in averaged(work / "carried.pt").items()}
+    decoder = Decoder(CONFIG)
+    decoder.load_state_dict(averaged(work / "refined.pt"))
+    torch.nn.init.zeros_(decoder.cond.weight)  # there is one speaker, and it was trained with a zero vector
+    weights |= {f"dec.{k}": v for k, v in decoder.state_dict().items()}
+    spread_of(weights, CARRIER_CHANNELS, -math.log(DEFAULT_NOISE))
+    spread_of(weights, PHASE_CHANNELS, SILENT_LOG_STD)
+    return weights
+
+
+def spread_of(weights: dict[str, Tensor], channels: tuple[int, ...], log_std: float) -> None:
+    """The prior of these channels: mean 0, the same spread for every text."""
+    weight, bias = weights["enc_p.proj.weight"].clone(), weights["enc_p.proj.bias"].clone()
+    for channel in channels:
+        for row in (channel, CONFIG.channels + channel):
+            weight[row], bias[row] = 0.0, 0.0
+        bias[CONFIG.channels + channel] = log_std
+    weights["enc_p.proj.weight"], weights["enc_p.proj.bias"] = weight, bias
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("published", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    halved = {k: v.half() for k, v in voice_tensors(args.work, args.published).items()}
+    save_voice(halved, CONFIG, args.out / "voice", VoiceInfo(NAME, tuple(STYLES), SAMPLE_RATE), style_vectors())
+    shutil.copytree(args.published / "bert", args.out / "bert", dirs_exist_ok=True)
+    size = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
+    print(f"{args.out}: {len(halved)} tensors, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
