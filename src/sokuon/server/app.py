@@ -16,7 +16,10 @@ import sokuon
 from sokuon.server import errors, openai
 from sokuon.server.gate import Gate
 from sokuon.server.service import Service
+from sokuon.server.voicevox import about
 from sokuon.server.voicevox import routes as voicevox
+from sokuon.server.voicevox.presets import Presets
+from sokuon.server.voicevox.words import Words
 
 STOP_S = 15.0  # for requests under way when the server is told to stop
 PAGE = Path(__file__).parent / "page"
@@ -38,7 +41,9 @@ def create_app(service: Service) -> FastAPI:
     )
     errors.install(app)
     app.include_router(openai.router(service))
-    app.include_router(voicevox.router(service))
+    presets = Presets(service.data / "presets.json")
+    app.include_router(voicevox.router(service, presets))
+    app.include_router(about.router(service, presets, Words(service.dictionary, service.data / "word_ids.json")))
 
     @app.get("/health", tags=["server"])
     async def health() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,6 +15,7 @@ from sokuon.errors import SokuonError, VoiceError
 from sokuon.server.catalogue import UnknownVoiceError
 from sokuon.server.scheduler import BusyError, StoppedError, TooSlowError
 
+_PATH = re.compile(r"(?<![\w./])/(?:[^\s/'\"]+/)+[^\s'\",;]*")  # of this machine: nobody's business
 _log = logging.getLogger("sokuon.server")
 
 
@@ -86,7 +88,7 @@ def install(app: FastAPI) -> None:
         param, code = getattr(error, "param", None), getattr(error, "code", None)
         if isinstance(error, UnknownVoiceError):
             param, code = "voice", "voice_not_found"
-        return respond(path, status_of(error, path), str(error), param, code)
+        return respond(path, status_of(error, path), _PATH.sub("a file", str(error)), param, code)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> JSONResponse:

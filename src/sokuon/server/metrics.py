@@ -40,16 +40,15 @@ class Metrics:
     def note(self, order: Order, listening: Listening) -> None:
         """A request has ended."""
         total = time.monotonic() - listening.began
-        characters = len(order.text) if isinstance(order.text, str) else 0
         self._requests.labels(order.api, listening.outcome).inc()
-        self._characters.labels(order.api).inc(characters)
+        self._characters.labels(order.api).inc(order.characters)
         self._sound.labels(order.api).inc(listening.sound_s)
         self._total.labels(order.api).observe(total)
         if listening.first_s is not None:
             self._first.labels(order.api).observe(listening.first_s)
         _log.info(
             "id=%s api=%s voice=%s characters=%d sound_s=%.2f first_s=%.3f total_s=%.3f outcome=%s",
-            order.id, order.api, order.choice.name.replace(" ", "_"), characters, listening.sound_s,
+            order.id, order.api, order.choice.name.replace(" ", "_"), order.characters, listening.sound_s,
             listening.first_s or 0.0, total, listening.outcome,
         )  # fmt: skip
         if self._log_text and isinstance(order.text, str):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
+from platformdirs import user_data_path
 from starlette.types import ASGIApp
 
 from sokuon.loading import Opener
@@ -36,7 +37,9 @@ def make_service(
     scheduler = Scheduler(opener.runtime.threads, settings.queue, settings.request_s)
     metrics = Metrics(settings.log_text)
     metrics.watch(scheduler, catalogue)
-    return Service(settings, catalogue, Speech(catalogue, FrontEnd(dictionary), scheduler, metrics.note), metrics)
+    dictionary = dictionary or UserDictionary()
+    speech = Speech(catalogue, FrontEnd(dictionary), scheduler, metrics.note)
+    return Service(settings, catalogue, speech, metrics, dictionary, settings.data or user_data_path("sokuon"))
 
 
 def serve(service: Service) -> None:

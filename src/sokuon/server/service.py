@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -16,6 +17,7 @@ from sokuon.server.errors import RequestError
 from sokuon.server.metrics import Metrics
 from sokuon.server.settings import Settings
 from sokuon.server.speech import Listening, Order, Speech
+from sokuon.text.dictionary import UserDictionary
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Service:
     catalogue: Catalogue
     speech: Speech
     metrics: Metrics
+    dictionary: UserDictionary
+    data: Path
+    """Folder of what clients store: presets, ids of words."""
 
     def checked_text(self, text: str, param: str, *, may_be_empty: bool = False) -> str:
         """The text, if it is neither too long nor (unless that is allowed) without anything to say."""
@@ -42,7 +47,7 @@ class Service:
 
     def order(self, request: Request, api: str, choice: Choice, text: str, options: SynthesisOptions) -> Order:
         """An order of a request, for a listener."""
-        return Order(choice, text, options, api=api, id=request.state.request_id)
+        return Order(choice, text, options, api=api, id=request.state.request_id, characters=len(text))
 
     async def started(self, order: Order, request: Request) -> Listening:
         """An order whose first sound is there: what can fail has failed before a header is sent."""

@@ -31,6 +31,7 @@ class Order:
     api: str = ""
     id: str = ""
     """Of the request, for the log."""
+    characters: int = 0
 
 
 class Listening:

@@ -52,3 +52,33 @@ class AudioQuery(_Body):
     outputSamplingRate: Annotated[int, Field(ge=8000, le=96000)]
     outputStereo: bool
     kana: str | None = None
+
+
+class Preset(_Body):
+    """Named settings of a style."""
+
+    id: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+    name: Annotated[str, Field(max_length=200)]
+    speaker_uuid: Annotated[str, Field(max_length=100)]
+    style_id: StyleId
+    speedScale: Annotated[float, Field(allow_inf_nan=False, gt=0, le=100)]
+    intonationScale: Scale
+    tempoDynamicsScale: Scale = 1.0
+    pitchScale: Annotated[float, Field(allow_inf_nan=False, ge=-10, le=10)]
+    volumeScale: Scale
+    prePhonemeLength: Seconds
+    postPhonemeLength: Seconds
+    pauseLength: Seconds | None = None
+    pauseLengthScale: Scale = 1.0
+
+
+class Word(_Body):
+    """A word of the user dictionary as it is imported."""
+
+    surface: Annotated[str, Field(max_length=200)]
+    pronunciation: str | list[str]
+    accent_type: int | list[int]
+    priority: Annotated[int, Field(ge=0, le=10)] = 5
+    part_of_speech: str = ""
+    part_of_speech_detail_1: str = ""
+    word_type: str | None = None

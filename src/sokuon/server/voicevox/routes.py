@@ -1,24 +1,35 @@
-"""Routes that nearly every VOICEVOX client uses."""
+"""Speaking over the VOICEVOX API."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
+import zipfile
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-import sokuon
-from sokuon.audio.resample import resample
-from sokuon.options import SynthesisOptions
-from sokuon.server.catalogue import Choice, Speaker, UnknownVoiceError
-from sokuon.server.encoding import wav_bytes
-from sokuon.server.service import Service
+from sokuon.audio.resample import Resampler, resample
+from sokuon.audio.sound import Audio
+from sokuon.server.catalogue import Choice, UnknownVoiceError
+from sokuon.server.encoding import open_encoder, wav_bytes
+from sokuon.server.errors import RequestError
+from sokuon.server.service import Service, SpokenResponse
+from sokuon.server.speech import Listening
+from sokuon.server.voicevox.kana import KanaError, parse
 from sokuon.server.voicevox.models import AccentPhrase, AudioQuery
-from sokuon.server.voicevox.moras import phrases_of
+from sokuon.server.voicevox.presets import Presets
+from sokuon.server.voicevox.synthesis import Synthesis
+from sokuon.storage.tensors import F32
 
 ALIASED = 1000  # ids below are VOICEVOX's own speakers, which clients have as defaults
+MOST_QUERIES = 64
 Speaking = Annotated[int, Query(alias="speaker", ge=-(2**31), lt=2**31, description="Style id.")]
+_WAV: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": {}}, "description": "WAV"}}
 
 
 def choice_of(service: Service, style_id: int) -> Choice:
@@ -31,79 +42,173 @@ def choice_of(service: Service, style_id: int) -> Choice:
         raise
 
 
-def router(service: Service) -> APIRouter:
+def router(service: Service, presets: Presets) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["VOICEVOX"], strict_content_type=False)  # voicevox-py sends none; Origin is checked before
-
-    @routes.get("/version")
-    async def version() -> str:
-        """Version of this server."""
-        return sokuon.__version__
-
-    @routes.get("/core_versions")
-    async def core_versions() -> list[str]:
-        """One core."""
-        return ["0.0.0"]
-
-    @routes.get("/speakers")
-    async def speakers() -> JSONResponse:
-        """Speakers and their styles, by name."""
-        return JSONResponse(sorted((_speaker(s) for v in service.catalogue.voices for s in v.speakers), key=_name))
-
-    @routes.post("/audio_query")
-    async def audio_query(text: str, speaker: Speaking) -> AudioQuery:
-        """What /synthesis would speak for a text, to be edited."""
-        text = service.checked_text(text, "text", may_be_empty=True)
-        rate = choice_of(service, speaker).voice.sample_rate
-        return AudioQuery(
-            accent_phrases=await _phrases(service, text), speedScale=1.0, intonationScale=1.0, pitchScale=0.0,
-            volumeScale=1.0, prePhonemeLength=0.1, postPhonemeLength=0.1, outputSamplingRate=rate, outputStereo=False,
-            kana=text,
-        )  # fmt: skip
-
-    @routes.post("/accent_phrases")
-    async def accent_phrases(text: str, speaker: Speaking, is_kana: bool = False) -> list[AccentPhrase]:
-        """Accent phrases of a text."""
-        return await _phrases(service, service.checked_text(text, "text", may_be_empty=True))
-
-    @routes.post("/mora_data")
-    @routes.post("/mora_length")
-    @routes.post("/mora_pitch")
-    async def mora_data(accent_phrases: list[AccentPhrase], speaker: Speaking) -> list[AccentPhrase]:
-        """Lengths for given phrases."""
-        return accent_phrases
-
-    @routes.post("/synthesis", response_class=Response, responses={200: {"content": {"audio/wav": {}}}})
-    async def synthesis(
-        query: AudioQuery, speaker: Speaking, request: Request, enable_interrogative_upspeak: bool = True
-    ) -> Response:
-        """Speak a query."""
-        choice = choice_of(service, speaker)
-        options = SynthesisOptions(speed=1.0 if not query.speedScale else min(max(query.speedScale, 0.1), 10.0))
-        audio = await service.whole(service.order(request, "voicevox", choice, query.kana or "", options), request)
-        samples = resample(audio.samples, audio.sample_rate, query.outputSamplingRate)
-        data = wav_bytes(samples, query.outputSamplingRate, 2 if query.outputStereo else 1)
-        return Response(data, media_type="audio/wav")
-
+    work = Synthesis(service)
+    _queries(routes, service, work, presets)
+    _sounds(routes, service, work)
     return routes
 
 
-async def _phrases(service: Service, text: str) -> list[AccentPhrase]:
-    def read() -> list[AccentPhrase]:
-        return [phrase for sentence in service.speech.front_end.sentences(text) for phrase in phrases_of(sentence)]
+def _queries(routes: APIRouter, service: Service, work: Synthesis, presets: Presets) -> None:
+    async def query_of(text: str, choice: Choice, request: Request) -> AudioQuery:
+        text = service.checked_text(text, "text", may_be_empty=True)
+        return AudioQuery(
+            accent_phrases=await work.phrases(text, choice, request), speedScale=1.0, intonationScale=1.0,
+            pitchScale=0.0, volumeScale=1.0, prePhonemeLength=0.1, postPhonemeLength=0.1,
+            outputSamplingRate=choice.voice.sample_rate, outputStereo=False, kana=text,
+        )  # fmt: skip
 
-    return await asyncio.to_thread(read)
+    @routes.post("/audio_query")
+    async def audio_query(
+        text: str, speaker: Speaking, request: Request, enable_katakana_english: bool = True
+    ) -> AudioQuery:
+        """What /synthesis would speak for a text, to be edited: morae with the lengths this voice gives them."""
+        return await query_of(text, choice_of(service, speaker), request)
+
+    @routes.post("/audio_query_from_preset")
+    async def audio_query_from_preset(
+        text: str, preset_id: int, request: Request, enable_katakana_english: bool = True
+    ) -> AudioQuery:
+        """The same with a preset's settings."""
+        preset = await asyncio.to_thread(presets.find, preset_id)
+        query = await query_of(text, choice_of(service, preset.style_id), request)
+        return query.model_copy(update=preset.model_dump(exclude={"id", "name", "speaker_uuid", "style_id"}))
+
+    @routes.post("/accent_phrases")
+    async def accent_phrases(
+        text: str, speaker: Speaking, request: Request, is_kana: bool = False, enable_katakana_english: bool = True
+    ) -> Any:
+        """Accent phrases of a text, or of kana with accents."""
+        text = service.checked_text(text, "text", may_be_empty=not is_kana)
+        choice = choice_of(service, speaker)
+        if not is_kana:
+            return await work.phrases(text, choice, request)
+        try:
+            return await work.measured(parse(text), choice, request)
+        except KanaError as error:
+            return _kana_problem(error)
+
+    @routes.post("/validate_kana")
+    async def validate_kana(text: str) -> Any:
+        """Whether a text is in the kana notation."""
+        try:
+            parse(service.checked_text(text, "text", may_be_empty=True))
+        except KanaError as error:
+            return _kana_problem(error)
+        return True
+
+    @routes.post("/mora_data")
+    @routes.post("/mora_length")
+    @routes.post("/mora_pitch", description="These voices take no pitch per mora: as /mora_length.")
+    async def mora_data(accent_phrases: list[AccentPhrase], speaker: Speaking, request: Request) -> list[AccentPhrase]:
+        """The phrases with the lengths this voice gives them with their accents as they are now."""
+        return await work.measured(accent_phrases, choice_of(service, speaker), request)
 
 
-def _speaker(speaker: Speaker) -> dict[str, Any]:
-    return {
-        "name": speaker.title,
-        "speaker_uuid": speaker.uuid,
-        "version": sokuon.__version__,
-        "styles": [{"name": style.name, "id": style.id, "type": "talk"} for style in speaker.styles],
-        "supported_features": {"permitted_synthesis_morphing": "NOTHING"},
-    }
+def _sounds(routes: APIRouter, service: Service, work: Synthesis) -> None:
+    @routes.post("/synthesis", response_class=Response, responses=_WAV)
+    @routes.post("/cancellable_synthesis", response_class=Response, responses=_WAV)
+    async def synthesis(
+        query: AudioQuery, speaker: Speaking, request: Request, enable_interrogative_upspeak: bool = True
+    ) -> Response:
+        """Speak a query. The work ends when the client leaves."""
+        data = await work.wav(query, choice_of(service, speaker), request, enable_interrogative_upspeak)
+        return Response(data, media_type="audio/wav")
+
+    @routes.post("/streaming_synthesis", response_class=Response, responses=_WAV)
+    async def streaming_synthesis(
+        query: AudioQuery,
+        speaker: Speaking,
+        request: Request,
+        enable_interrogative_upspeak: bool = True,
+        start_offset: Annotated[float, Query(ge=0, le=3600, allow_inf_nan=False)] = 0.0,
+        segment_length: Annotated[float | None, Query(gt=0, le=3600, allow_inf_nan=False)] = None,
+    ) -> Response:
+        """Speak a query as a WAV that begins at once; its header names no length. `segment_length` is not needed."""
+        choice = choice_of(service, speaker)
+        order = await work.order(query, choice, request, enable_interrogative_upspeak)
+        pieces = await service.started(order, request)
+        sound = _streamed(pieces, query, choice.voice.sample_rate, start_offset)
+        first = await anext(sound, None)
+        if first is None:
+            raise RequestError(400, "start_offset lies at or beyond the end of the sound.")
+        return SpokenResponse(_after(first, sound), pieces, "audio/wav")
+
+    @routes.post("/multi_synthesis", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+    async def multi_synthesis(
+        queries: list[AudioQuery], speaker: Speaking, request: Request, enable_interrogative_upspeak: bool = True
+    ) -> Response:
+        """Speak several queries into a ZIP."""
+        if not queries or len(queries) > MOST_QUERIES or len({q.outputSamplingRate for q in queries}) > 1:
+            raise RequestError(422, f"Give 1 to {MOST_QUERIES} queries of one sampling rate.")
+        choice = choice_of(service, speaker)
+        waves = [await work.wav(query, choice, request, enable_interrogative_upspeak) for query in queries]
+        return Response(await asyncio.to_thread(_zipped, waves), media_type="application/zip")
+
+    @routes.post("/connect_waves", response_class=Response, responses=_WAV)
+    async def connect_waves(waves: list[str]) -> Response:
+        """Join WAVs (base64) into one, at the highest of their rates."""
+        return Response(await asyncio.to_thread(_connected, waves), media_type="audio/wav")
 
 
-def _name(speaker: dict[str, Any]) -> str:
-    return str(speaker["name"])
+async def _streamed(pieces: Listening, query: AudioQuery, rate: int, skipped_s: float) -> AsyncIterator[bytes]:
+    """A WAV as it is made: header, silence, sound at the query's volume (clipped: its peak is not known), silence."""
+    resampler, encoder = Resampler(rate, query.outputSamplingRate), open_encoder("wav", query.outputSamplingRate)
+    left = round(skipped_s * query.outputSamplingRate)
+
+    def encoded(samples: F32) -> bytes:
+        nonlocal left
+        made, left = samples[left:], max(0, left - len(samples))
+        return encoder.add(made) if len(made) else b""
+
+    def silence(seconds: float) -> F32:
+        return np.zeros(round(seconds / query.speedScale * rate), np.float32)
+
+    if data := encoded(resampler.push(silence(query.prePhonemeLength))):
+        yield data
+    async for piece in pieces:
+        if isinstance(piece, Audio):
+            scaled = piece.samples * np.float32(query.volumeScale)
+            if data := encoded(resampler.push(scaled)):
+                yield data
+    last = np.concatenate([resampler.push(silence(query.postPhonemeLength)), resampler.finish()])
+    if data := encoded(last):
+        yield data
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for data in rest:
+        yield data
+
+
+def _zipped(waves: list[bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for number, wave in enumerate(waves, 1):
+            file.writestr(f"{number:03}.wav", wave)
+    return buffer.getvalue()
+
+
+def _connected(waves: list[str]) -> bytes:
+    import soundfile
+
+    if not waves:
+        raise RequestError(422, "There is no WAV to join.")
+    try:
+        files = [io.BytesIO(base64.b64decode(wave, validate=True)) for wave in waves]
+        read = [soundfile.read(file, dtype="float32", always_2d=True) for file in files]
+    except (ValueError, soundfile.SoundFileError):
+        raise RequestError(422, "One of the WAVs cannot be read; send each as base64.") from None
+    rate, channels = max(r for _, r in read), max(min(s.shape[1], 2) for s, _ in read)
+    if not all(1000 <= r <= 192_000 for _, r in read):
+        raise RequestError(422, "One of the WAVs has a sampling rate that no sound has.")
+    joined = np.concatenate([resample(np.ascontiguousarray(s[:, 0]), r, rate) for s, r in read])
+    return wav_bytes(joined, rate, channels)
+
+
+def _kana_problem(error: KanaError) -> JSONResponse:
+    detail = {"text": str(error), "error_name": error.name, "error_args": error.arguments}
+    return JSONResponse({"detail": detail}, 400)
