@@ -85,15 +85,17 @@ main()
 """
 
 
-def test_a_user_without_home_and_name_can_speak(tmp_path: Path) -> None:
+def test_a_user_without_home_and_name_can_speak(tmp_path: Path, tiny: Path) -> None:
     """As in a container that runs with a number of its own."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "SOKUON_NATIVE_LIBRARY") if name in os.environ}
     command = [sys.executable, "-c", NAMELESS, "say", SHORT, "-o", str(tmp_path / "a.wav")]
-    done = subprocess.run(command, env=kept, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr.decode()
-    assert b"set SOKUON_CACHE to a folder" in done.stderr
-    assert b"Traceback" not in done.stderr
-    assert (tmp_path / "a.wav").stat().st_size > 1000
+    own = ["--voice", str(tiny / "voice"), "--bert", str(tiny / "bert"), "--backend", "onnx"]  # needs a cache
+    for more, told in (([], False), (own, True)):
+        done = subprocess.run([*command, *more], env=kept, capture_output=True, timeout=120)
+        assert done.returncode == 0, done.stderr.decode()
+        assert (b"set SOKUON_CACHE to a folder" in done.stderr) is told
+        assert b"Traceback" not in done.stderr
+        assert (tmp_path / "a.wav").stat().st_size > 500
     done = subprocess.run([*command[:3], "dict", "add", "雨", "アメ"], env=kept, capture_output=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.decode().startswith("error: there is no home folder to keep a dictionary in")

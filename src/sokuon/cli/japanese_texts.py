@@ -102,6 +102,7 @@ HELP = {
 # (pattern of the whole English message, Japanese template)
 MESSAGES = (
     (r"error", "エラー"),
+    (r"speaking", "読み上げ中"),
     (r"there is nothing to say; give a text, --file, or standard input\.",
      "読み上げるものがありません。テキスト、--file、標準入力のいずれかで指定してください。"),
     (r"nothing in (.+) can be read aloud; .*",

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from sokuon.cli.terminal import note
 from sokuon.errors import OptionError, TextError
 
 FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Text file; - is standard input.")]
@@ -59,7 +60,7 @@ def _standard_input() -> bytes:
     if sys.stdin is None:
         raise TextError("standard input is closed; give a text or --file.")
     if sys.stdin.isatty():
-        typer.echo("reading from the terminal; end with Ctrl-D on a line of its own", err=True)
+        note("reading from the terminal; end with Ctrl-D on a line of its own")
     return _bounded(sys.stdin.buffer.read(_MOST_BYTES + 1), "standard input")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sokuon.cli.japanese import told
 from sokuon.cli.places import BertOption, ModelOption, VoiceOption, YesOption, find_both
 from sokuon.cli.reading import EncodingOption, FileOption, read_text
 from sokuon.cli.terminal import (
@@ -155,7 +156,7 @@ def _watched(pieces: Iterable[Audio], characters: int, quiet: bool) -> Iterator[
         yield from pieces
         return
     with progress_bar() as bar:
-        task = bar.add_task("speaking", total=characters)
+        task = bar.add_task(told("speaking"), total=characters)
         for piece in pieces:
             bar.advance(task, sum(len(sentence.text) for sentence in piece.sentences))
             yield piece
