@@ -489,3 +489,11 @@ def test_voices_come_and_go(engine: sokuon.Engine, converted: Path) -> None:
         mine.remove_voice("Twin")
     with pytest.raises(OptionError, match="no voice 'Tiny' is loaded"):
         mine.remove_voice("Tiny")
+
+
+def test_blank_lines_make_a_longer_pause(engine: sokuon.Engine) -> None:
+    """By 0.4 s where the voice predicts pauses; a pause that is asked for is kept."""
+    near, far = (engine.speak(f"はい。{between}いいえ。") for between in ("\n", "\n\n"))
+    assert far.duration - near.duration == pytest.approx(0.4, abs=1e-3)
+    near, far = (engine.speak(f"はい。{between}いいえ。", pause=0.3) for between in ("\n", "\n\n"))
+    assert far.duration == near.duration

@@ -24,7 +24,7 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[Utterance] = []
 
-    def encode(self, utterance: Utterance, duration_noise: F32) -> Encoded:
+    def encode(self, utterance: Utterance, duration_noise: F32, threads: int | None = None) -> Encoded:  # noqa: ARG002
         slots = len(utterance.slots.ids)
         assert duration_noise.shape == (2, slots)
         assert len(utterance.features) == len(utterance.slots.counts)

@@ -20,6 +20,7 @@ from sokuon.storage.tensors import F32
 from sokuon.text import Phonemes
 
 SHORTEST_S = 0.08  # no two sentences are closer
+PARAGRAPH_S = 0.4  # more where blank lines part two paragraphs: a breath, which single sentences do not teach a voice
 _CONTEXT_CHARACTERS = 24  # on either side of the boundary: about a breath group
 _ENDINGS = frozenset(".!?")
 

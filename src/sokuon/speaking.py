@@ -21,7 +21,7 @@ from sokuon.networks.runtime import Runtime
 from sokuon.networks.synthesizer import I64, MOST_FRAMES, Chunking, Encoded, Synthesizer, Utterance, durations, parts
 from sokuon.noise import Noise, fresh_seed
 from sokuon.options import SynthesisOptions
-from sokuon.pauses import SHORTEST_S, predicted_pause
+from sokuon.pauses import PARAGRAPH_S, SHORTEST_S, predicted_pause
 from sokuon.storage.tensors import F32
 from sokuon.text import Phonemes, Sentence
 from sokuon.text.alignment import source_pieces
@@ -342,7 +342,8 @@ def _pause(
             return asked
         pair = (before.phonemes, before.utterance), (after.phonemes, after.utterance)
         frames = predicted_pause(loaded.synthesizer, *pair, options, threads)
-        return max(frames * loaded.voice.manifest.decoder.hop / loaded.voice.sample_rate, SHORTEST_S)
+        predicted = max(frames * loaded.voice.manifest.decoder.hop / loaded.voice.sample_rate, SHORTEST_S)
+        return predicted + PARAGRAPH_S if before.sentence.ends_paragraph else predicted
 
     return wanted
 

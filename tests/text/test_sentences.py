@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from sokuon.text import FrontEnd
 from sokuon.text.sentences import MAX_CHARACTERS, split_long, split_sentences
 
 
@@ -47,3 +48,14 @@ def test_cutting_takes_time_in_proportion(mark: str) -> None:
     text = mark * (100_000 // len(mark))
     assert sum(len(piece) for piece in split_sentences(text)) <= len(text)
     assert time.process_time() - begin < 4
+
+
+@pytest.mark.parametrize("between", ["\n\n", "\n \u3000\n", "。\n\n\n", " \n\t\n\n "])
+def test_blank_lines_end_a_paragraph(between: str) -> None:
+    sentences = list(FrontEnd().sentences(f"一つ目{between}二つ目\n三つ目"))
+    assert [sentence.ends_paragraph for sentence in sentences] == [True, False, False]
+    assert [sentence.source.rstrip("。") for sentence in sentences] == ["一つ目", "二つ目", "三つ目"]
+
+
+def test_a_paragraph_mark_of_the_users_own_is_none() -> None:
+    assert [s.ends_paragraph for s in FrontEnd().sentences("一つ\ue003目。二つ目。")] == [False, False]

@@ -134,6 +134,7 @@ def as_record(sentence: Sentence) -> dict[str, Any]:
         "tones": list(sentence.phonemes.tones),
         "word2ph": list(sentence.phonemes.word2ph),
         "pause_after_s": sentence.pause_after_s,
+        "ends_paragraph": sentence.ends_paragraph,
     }
 
 

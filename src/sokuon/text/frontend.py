@@ -15,7 +15,7 @@ from sokuon.text.markup import Mark, MarkupReader, restore
 from sokuon.text.normalize import normalize
 from sokuon.text.openjtalk.analyzer import Accents, Analyzer
 from sokuon.text.phonemes import Phonemes
-from sokuon.text.sentences import PAUSE, complete, speaks, split_long, split_sentences
+from sokuon.text.sentences import PARAGRAPH, PAUSE, complete, mark_paragraphs, speaks, split_long, split_sentences
 from sokuon.text.words import FORCED, Analysis, Word, phonemes_of, words_of
 
 _MAX_ANALYSED = 1000
@@ -32,6 +32,8 @@ class Sentence:
     phonemes: Phonemes
     pause_after_s: float | None
     """A pause asked for in the text, in seconds; None: the engine predicts it."""
+    ends_paragraph: bool = False
+    """Blank lines follow."""
     seconds: tuple[float | None, ...] | None = None
     """How long each phone is to last, with the blank after it; None: as the voice would have it."""
 
@@ -65,11 +67,12 @@ class FrontEnd:
         tools = self._current()
         marked = tools.markup.read(text)
         marks = iter(marked.marks)
-        for piece in split_sentences(marked.text):
+        for marked_piece in split_sentences(mark_paragraphs(marked.text)):
+            piece = marked_piece.replace(PARAGRAPH, "").rstrip()
             source, own = restore(piece, marks)
             analysis = _analyze(piece, own, tools)
             pause_s = sum(mark.pause_s or 0.0 for mark in own) if PAUSE in piece else None
-            yield Sentence(source, words_of(analysis.nodes), phonemes_of(analysis), pause_s)
+            yield Sentence(source, words_of(analysis.nodes), phonemes_of(analysis), pause_s, PARAGRAPH in marked_piece)
 
     def incremental(self, pieces: Iterable[str]) -> Iterator[Sentence]:
         """The sentences of a text that is still being written, each as soon as its end is there."""

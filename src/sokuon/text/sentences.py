@@ -10,13 +10,18 @@ from sokuon.text.words import FORCED
 PAUSE = "\ue002"
 """Stands for a pause asked for in the text; it ends a sentence (a private-use character)."""
 
+PARAGRAPH = "\ue003"
+"""Stands for one or more blank lines; it ends a sentence, too."""
+
 MAX_CHARACTERS = 200
 """Longer sentences are cut, at the best place there is: a few minutes of memory and delay are worth a short pause."""
 
 # A question or exclamation mark within an address (https://a.b/?c) ends nothing.
 _IN_ADDRESS = r"(?<=[A-Za-z0-9/=&])[!?](?=[A-Za-z0-9])"
-_END = f"[。！？\n{PAUSE}]|(?!{_IN_ADDRESS})[!?]"
-_SENTENCE = re.compile(rf"(?:{_IN_ADDRESS}|[^。！？!?\n{PAUSE}])*(?:{_END})|(?:{_IN_ADDRESS}|[^。！？!?\n{PAUSE}])+")
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
+_END = f"[。！？\n{PAUSE}{PARAGRAPH}]|(?!{_IN_ADDRESS})[!?]"
+_ENDING = f"。！？!?\n{PAUSE}{PARAGRAPH}"
+_SENTENCE = re.compile(rf"(?:{_IN_ADDRESS}|[^{_ENDING}])*(?:{_END})|(?:{_IN_ADDRESS}|[^{_ENDING}])+")
 # Of a text that is still being written: an ASCII mark may turn out to stand in an address.
 _FINISHED = re.compile(r"(?:[。！？\n]|[!?](?=[^A-Za-z0-9!?]))[」』）)]*")
 _SPEECH = re.compile(f"[ぁ-ゖァ-ヶ一-鿿々〆〇A-Za-z0-9Ａ-Ｚａ-ｚ０-９ｦ-ﾟ{FORCED}]")
@@ -34,6 +39,11 @@ def split_sentences(text: str) -> Iterator[str]:
     """
     for sentence in _at_marks(text):
         yield from split_long(sentence)
+
+
+def mark_paragraphs(text: str) -> str:
+    """Blank lines as PARAGRAPH."""
+    return _BLANK_LINES.sub(PARAGRAPH, text)
 
 
 def complete(text: str) -> int:
