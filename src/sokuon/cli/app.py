@@ -57,7 +57,7 @@ def convert(
         from rich.console import Console
 
         with Console(stderr=True).status("encoder") as status:
-            convert_voice(place, target, lambda stage: status.update(stage))
+            convert_voice(place, target, status.update if sys.stderr.isatty() else note)
     else:
         check_precision(precision)
         with progress_bar() as bar:
