@@ -297,3 +297,10 @@ def test_several_voices_in_a_folder_are_named(main: Main, tiny: Path, tmp_path: 
 
 def test_version(main: Main) -> None:
     assert main("--version").out == f"sokuon {sokuon.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("dict",)])
+def test_a_command_without_its_subcommand_shows_help(main: Main, arguments: tuple[str, ...]) -> None:
+    done = main(*arguments)
+    assert (done.status, done.err) == (0, "")
+    assert "Usage: sokuon" in done.out

@@ -100,6 +100,9 @@ def _status(arguments: list[str]) -> int:
         say_error(str(error))
         return 2 if isinstance(error, OptionError) else 1
     except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # `sokuon dict`: help, which newer ones have shown
+            typer.echo(error.format_message(), nl=bool(error.format_message()))  # type: ignore[attr-defined]
+            return 0
         say_error(_usage(error))
         return 2
     except OSError as error:  # no permission, no space
