@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sokuon.audio.sound import Audio, join
-from sokuon.errors import OptionError, TextError
+from sokuon.errors import OptionError, TextError, shown
 from sokuon.networks.synthesizer import Chunking, growing_chunks, whole
 from sokuon.options import OptionChanges, SynthesisOptions
 from sokuon.speaking import STAGES, Lengths, LoadedVoice, Steps, driven, length_steps, speak_steps
@@ -136,7 +136,7 @@ class Engine:
         if name is None:
             return next(iter(voices.values()))
         if name not in voices:
-            raise OptionError(f"no voice {name!r} is loaded; loaded are {', '.join(voices)}.")
+            raise OptionError(f"no voice {shown(name)} is loaded; loaded are {', '.join(voices)}.")
         return voices[name]
 
 

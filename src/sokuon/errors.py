@@ -46,6 +46,18 @@ class MissingExtraError(SokuonError, ImportError):
     """A feature needs an optional dependency that is not installed."""
 
 
+_SHOWN_CHARACTERS = 80
+
+
+def shown(value: object) -> str:
+    """A value in a message: its repr where it has one (long whole numbers have none), cut where it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # any class may have a repr of its own, with any fault
+        text = f"a {type(value).__name__} that cannot be shown"
+    return printable(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")
+
+
 def printable(text: str, allowed: str = "\u3000") -> str:
     """Text from outside, harmless for a terminal: control characters and what reverses a line as their escapes."""
     return "".join(char if char.isprintable() or char in allowed else ascii(char)[1:-1] for char in text)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from itertools import islice
+from numbers import Integral, Rational, Real
 from typing import TYPE_CHECKING, TypedDict
 
-from sokuon.errors import OptionError
+from sokuon.errors import OptionError, shown
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -25,6 +26,9 @@ _RANGES = {
     "assist_text_weight": (0.0, 1.0),
 }
 _LONGEST_PHONE_S = 60.0
+_MOST_ITEMS = 10_000
+_LONGEST_ASSIST = 1000  # characters: it is read as one sentence
+_LARGEST_SEED = 2**128 - 1
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ class SynthesisOptions:
     def __post_init__(self) -> None:
         for name in ("voice", "style", "assist_text"):
             if not isinstance(getattr(self, name), str | None):
-                raise OptionError(f"{name} is {getattr(self, name)!r}; it must be a text.")
+                raise OptionError(f"{name} is {shown(getattr(self, name))}; it must be a text.")
+        if len(self.assist_text or "") > _LONGEST_ASSIST:
+            raise OptionError(f"assist_text is {shown(self.assist_text)}; {_LONGEST_ASSIST} characters are the most.")
         for name in ("phonemes", "tones", "durations"):
             object.__setattr__(self, name, _items(name, getattr(self, name)))
         for name, (low, high) in _RANGES.items():
@@ -85,17 +91,28 @@ class SynthesisOptions:
             if value is None and name == "pause":
                 continue
             if not _is_number(value):
-                raise OptionError(f"{name} is {value!r}; it must be a number from {low:g} to {high:g}.")
-            if not low <= float(value) <= high:
-                raise OptionError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}.")
-        if self.seed is not None and (not _is_whole(self.seed) or self.seed < 0):
-            raise OptionError(f"seed is {self.seed!r}; it must be a whole number from 0 up, or None.")
+                raise OptionError(f"{name} is {shown(value)}; it must be a number from {low:g} to {high:g}.")
+            if not low <= value <= high:
+                raise OptionError(f"{name} is {shown(value)}; it must lie between {low:g} and {high:g}.")
+            object.__setattr__(self, name, float(value))
+        if not isinstance(self.normalize, bool):
+            raise OptionError(f"normalize is {shown(self.normalize)}; it must be True or False.")
+        if self.seed is not None and not (_is_whole(self.seed) and 0 <= self.seed <= _LARGEST_SEED):
+            raise OptionError(
+                f"seed is {shown(self.seed)}; it must be a whole number from 0 up, of 128 bits at most, or None."
+            )
         if not (self.speaker is None or isinstance(self.speaker, str) or _is_whole(self.speaker)):
-            raise OptionError(f"speaker is {self.speaker!r}; it must be a name or a whole number.")
+            raise OptionError(f"speaker is {shown(self.speaker)}; it must be a name or a whole number.")
+        for symbol in self.phonemes or ():
+            if not isinstance(symbol, str):
+                raise OptionError(f"a phoneme is {shown(symbol)}; it must be a symbol that `sokuon phonemes` prints.")
+        for tone in self.tones or ():
+            if not _is_whole(tone):
+                raise OptionError(f"a tone is {shown(tone)}; it must be 0 (low) or 1 (high).")
         for seconds in self.durations or ():
-            if seconds is not None and not (_is_number(seconds) and 0 <= float(seconds) <= _LONGEST_PHONE_S):
+            if seconds is not None and not (_is_number(seconds) and 0 <= seconds <= _LONGEST_PHONE_S):
                 raise OptionError(
-                    f"a duration is {seconds!r}; it must be seconds from 0 to {_LONGEST_PHONE_S:g}, or None."
+                    f"a duration is {shown(seconds)}; it must be seconds from 0 to {_LONGEST_PHONE_S:g}, or None."
                 )
         if self.phonemes is not None and self.tones is None:
             raise OptionError("phonemes are given without tones; give one tone, 0 or 1, for each phoneme.")
@@ -110,7 +127,7 @@ class SynthesisOptions:
         unknown = sorted(set(changes) - set(self.__dataclass_fields__))
         if unknown:
             known = ", ".join(self.__dataclass_fields__)
-            raise OptionError(f"there is no option {unknown[0]!r}; the options are {known}.")
+            raise OptionError(f"there is no option {shown(unknown[0])}; the options are {known}.")
         return replace(self, **changes)
 
 
@@ -142,14 +159,19 @@ def _items(name: str, value: object) -> tuple[object, ...] | None:
     if value is None:
         return None
     try:
-        return tuple(value)  # type: ignore[arg-type]
+        items = tuple(islice(value, _MOST_ITEMS + 1))  # type: ignore[call-overload]
     except TypeError:
-        raise OptionError(f"{name} is {value!r}; it must be a list.") from None
+        raise OptionError(f"{name} is {shown(value)}; it must be a list.") from None
+    if len(items) > _MOST_ITEMS:
+        raise OptionError(f"{name} has more than {_MOST_ITEMS} items, more than a sentence can have.")
+    return items
 
 
 def _is_number(value: object) -> bool:
-    """True for finite numbers, NumPy's too, not for bool."""
-    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
+    """True for finite numbers, NumPy's too, not for bool; whole numbers beyond all floats are finite."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return isinstance(value, Rational) or math.isfinite(value)
 
 
 def _is_whole(value: object) -> bool:

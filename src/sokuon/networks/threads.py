@@ -7,7 +7,7 @@ import os
 from numbers import Integral
 from pathlib import Path
 
-from sokuon.errors import OptionError
+from sokuon.errors import OptionError, shown
 
 _CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
@@ -20,8 +20,8 @@ def thread_count(asked: int | None) -> int:
     """
     if asked is None:
         return available_processors()
-    if not isinstance(asked, Integral) or asked < 1:
-        raise OptionError(f"threads is {asked!r}; it must be a whole number from 1 up.")
+    if isinstance(asked, bool) or not isinstance(asked, Integral) or asked < 1:
+        raise OptionError(f"threads is {shown(asked)}; it must be a whole number from 1 up.")
     return min(int(asked), max(os.cpu_count() or 1, available_processors()))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.errors import TextError
+from sokuon.errors import TextError, shown
 from sokuon.text.tables import LANGUAGE_ID, PAD, SYMBOL_IDS, TONE_OFFSET
 
 _MAX_PHONES_PER_CHARACTER = 6  # the bound that given phonemes are spread under
@@ -44,7 +44,7 @@ class Phonemes:
             )
         unknown = [symbol for symbol in self.symbols if symbol not in SYMBOL_IDS]
         if unknown:
-            raise PhonemeError(f"Unknown phoneme {unknown[0]!r}: use the symbols that `sokuon phonemes` prints.")
+            raise PhonemeError(f"Unknown phoneme {shown(unknown[0])}: use the symbols that `sokuon phonemes` prints.")
         if any(tone not in (0, 1) for tone in self.tones):
             raise PhonemeError("A tone is neither 0 (low) nor 1 (high).")
 
@@ -118,6 +118,12 @@ def adjust_counts(phonemes: Phonemes, symbols: tuple[str, ...]) -> tuple[int, ..
     """Counts per character for other phones: each changed span is charged to the character where it starts."""
     generated, given = phonemes.symbols[1:-1], symbols[1:-1]
     counts = list(phonemes.word2ph[1:-1])
+    misfit = PhonemeError(
+        f"{len(symbols)} given phonemes cannot be shared among {len(counts)} characters with 1 to "
+        f"{_MAX_PHONES_PER_CHARACTER} each: give a text whose length fits."
+    )
+    if len(given) > _MAX_PHONES_PER_CHARACTER * len(counts) + sum(phonemes.word2ph):
+        raise misfit  # before work that grows with both
     owners = [character for character, count in enumerate(counts) for _ in range(count)]
     for start, generated_length, given_length in _changed_spans(generated, given):
         if not owners:
@@ -126,10 +132,7 @@ def adjust_counts(phonemes: Phonemes, symbols: tuple[str, ...]) -> tuple[int, ..
     _clamp(counts)
     adjusted = (phonemes.word2ph[0], *counts, phonemes.word2ph[-1])
     if sum(adjusted) != len(symbols):
-        raise PhonemeError(
-            f"{len(symbols)} given phonemes cannot be shared among {len(counts)} characters with 1 to "
-            f"{_MAX_PHONES_PER_CHARACTER} each: give a text whose length fits."
-        )
+        raise misfit
     return adjusted
 
 
@@ -147,17 +150,18 @@ def _changed_spans(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, in
 
 def _common_subsequence(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     """Index pairs of a longest common subsequence; among equals the walk back prefers a step up in `old`."""
-    lengths = np.zeros((len(old) + 1, len(new) + 1), dtype=np.int64)
+    lengths = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
     for i, symbol in enumerate(old):
         for j, other in enumerate(new):
-            lengths[i + 1, j + 1] = lengths[i, j] + 1 if symbol == other else max(lengths[i, j + 1], lengths[i + 1, j])
+            last, here = lengths[i], lengths[i + 1]
+            here[j + 1] = last[j] + 1 if symbol == other else max(last[j + 1], here[j])
     pairs: list[tuple[int, int]] = []
     i, j = len(old), len(new)
     while i and j:
         if old[i - 1] == new[j - 1]:
             i, j = i - 1, j - 1
             pairs.append((i, j))
-        elif lengths[i - 1, j] >= lengths[i, j - 1]:
+        elif lengths[i - 1][j] >= lengths[i][j - 1]:
             i -= 1
         else:
             j -= 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
+from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError, shown
 from sokuon.formats.contracts import STYLE_WIDTH
 from sokuon.formats.voice import Manifest
 from sokuon.storage.arrays import read_array
@@ -72,7 +72,7 @@ class Voice:
             row = min(self.manifest.speakers.values()) if speaker is None else speaker
         if not 0 <= row < len(self.speaker_table):
             last = len(self.speaker_table) - 1
-            raise OptionError(f"voice {self.manifest.name} has no speaker {row}; numbers go from 0 to {last}.")
+            raise OptionError(f"voice {self.manifest.name} has no speaker {shown(row)}; numbers go from 0 to {last}.")
         vector: F32 = self.speaker_table[row]
         return vector
 
@@ -104,8 +104,7 @@ def _row(table: Mapping[str, int], name: str, kind: str, voice: str) -> int:
     """The number of a name; in any case (lively for Lively) where that leaves one."""
     alike = [known for known in table if known.casefold() == name.casefold()]
     if name not in table and len(alike) != 1:
-        shown = name if len(name) <= 60 else f"{name[:60]}…"
-        raise OptionError(f"voice {voice} has no {kind} {shown!r}; it has {', '.join(table)}.")
+        raise OptionError(f"voice {voice} has no {kind} {shown(name)}; it has {', '.join(table)}.")
     return table[name if name in table else alike[0]]
 
 
