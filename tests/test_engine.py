@@ -18,7 +18,7 @@ from tiny_voice import GOLDEN_TEXT, TinyVoice, make_tiny_voice
 
 import sokuon
 from sokuon import Audio, Engine, SynthesisOptions
-from sokuon.audio.sound import join
+from sokuon.audio.sound import join, trailing_silence
 from sokuon.errors import OptionError, SokuonError, TextError
 from sokuon.native import library as native
 from sokuon.native.library import Storage
@@ -497,3 +497,26 @@ def test_blank_lines_make_a_longer_pause(engine: sokuon.Engine) -> None:
     assert far.duration - near.duration == pytest.approx(0.4, abs=1e-3)
     near, far = (engine.speak(f"はい。{between}いいえ。", pause=0.3) for between in ("\n", "\n\n"))
     assert far.duration == near.duration
+
+
+def test_a_pause_before_the_first_word_is_silence(engine: Engine) -> None:
+    word = engine.speak("あ。").samples
+    rate = engine.speak("あ。").sample_rate
+    samples = engine.speak("[pause 2s]あ。").samples
+    np.testing.assert_array_equal(samples[: 2 * rate], 0)
+    np.testing.assert_allclose(samples[2 * rate :], word, atol=ROUNDING)
+
+
+def test_a_pause_after_the_last_word_is_kept(engine: Engine) -> None:
+    word = engine.speak("あ。")
+    samples = engine.speak("あ。[pause 2s]").samples
+    tail = trailing_silence(word.samples, word.sample_rate)
+    assert len(samples) == len(word.samples) + round((2 - tail) * word.sample_rate)
+    np.testing.assert_array_equal(samples[len(word.samples) :], 0)
+
+
+def test_pauses_alone_are_silence(engine: Engine) -> None:
+    audio = engine.speak("[pause 500ms][pause 1s]")
+    assert audio.duration == pytest.approx(1.5)
+    assert not audio.samples.any()
+    assert not audio.timings

@@ -25,6 +25,7 @@ from sokuon.pauses import PARAGRAPH_S, SHORTEST_S, predicted_pause
 from sokuon.storage.tensors import F32
 from sokuon.text import Phonemes, Sentence
 from sokuon.text.alignment import source_pieces
+from sokuon.text.morae import is_punctuation
 from sokuon.voices.voice import Voice
 
 STAGES = ("front_end", "bert", "pauses", "encoder", "flow", "decoder")
@@ -103,7 +104,12 @@ def speak_steps(
     while True:
         line = yield from next_sentence(loaded, sentences, options, mood)
         if line is None:
+            if before is not None and before.sentence.pause_after_s is not None:
+                yield _silence_after(loaded, before.sentence.pause_after_s, tail)
             return
+        if _is_pause(line.sentence):
+            yield _silence_after(loaded, line.sentence.pause_after_s or 0.0, tail[:0])
+            continue
         if before is not None:
             gap = yield Step("pauses", _gap(loaded, before, line, tail, options))
             if len(gap.samples):
@@ -348,9 +354,20 @@ def _pause(
     return wanted
 
 
+def _is_pause(sentence: Sentence) -> bool:
+    """A pause that was asked for where there is nothing to say."""
+    return sentence.pause_after_s is not None and all(map(is_punctuation, sentence.phonemes.symbols[1:-1]))
+
+
+def _silence_after(loaded: LoadedVoice, seconds: float, tail: F32) -> Audio:
+    """Silence of some seconds less those that the sound before already ends with."""
+    rate = loaded.voice.sample_rate
+    return Audio(silence(seconds - trailing_silence(tail, rate), rate), rate)
+
+
 def _gap(
     loaded: LoadedVoice, before: ReadSentence, after: ReadSentence, tail: F32, options: SynthesisOptions
 ) -> Callable[[int | None], Audio]:
     """Silence between two sentences: what is wanted less what the first already ends with."""
-    rate, wanted = loaded.voice.sample_rate, _pause(loaded, before, after, options)
-    return lambda threads: Audio(silence(wanted(threads) - trailing_silence(tail, rate), rate), rate)
+    wanted = _pause(loaded, before, after, options)
+    return lambda threads: _silence_after(loaded, wanted(threads), tail)
