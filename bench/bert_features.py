@@ -9,7 +9,9 @@ FOLDER is for what is converted; the time and the peak memory of a conversion ar
 Columns beside Sokuon's precisions: `int8-tensor`, the peers' dynamic int8 (quantize_dynamic's defaults: one scale for
 all weights of a product, one for all its activations); `int8-dynamic`, the same with a weight scale per output;
 `int4-blocks`, the weights that ONNX Runtime's own 4-bit quantiser makes of them for MatMulNBits (blocks of 32,
-symmetric), all else in float32.
+symmetric), all else in float32. With --steps also what each step of the rehearsal gains: `q8:` codes to the nearest
+without any, `q8:c` rows counted from their means, `q8:cd` and channels damped, `q8:cdw` and weights compensated, which
+is q8; the same for q4.
 Figures are decibels of a sentence's features over their error: median and worst sentence. A table, then a line of JSON.
 """
 
@@ -37,6 +39,8 @@ from shared import ROOT, once, table
 sys.path[:0] = [str(ROOT / "src")]
 
 from sokuon.convert import bert as convert  # noqa: E402
+from sokuon.convert import rehearsal  # noqa: E402
+from sokuon.convert.codes import BlockRounding, ColumnRounding, quantize_blocks, quantize_columns  # noqa: E402
 from sokuon.convert.graph import Graph, Value  # noqa: E402
 from sokuon.convert.products import FullProducts, Linear, Precision, Products, Rows, TensorProducts  # noqa: E402
 from sokuon.networks.bert import Bert  # noqa: E402
@@ -45,6 +49,7 @@ from sokuon.storage.tensors import TensorFile, TensorFileWriter  # noqa: E402
 F32 = npt.NDArray[np.float32]
 SENTENCES = 32
 PRECISIONS = ("fp32", "int8-tensor", "int8-dynamic", "q8", "int4-blocks", "q4")
+STEPS = tuple(f"{precision}:{steps}" for precision in ("q8", "q4") for steps in ("", "c", "cd"))
 BLOCK = 32
 
 
@@ -54,6 +59,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minilm", type=Path)
     parser.add_argument("--only", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument("--steps", action="store_true", help="what each step of the rehearsal gains")
     parser.add_argument("--keep", action="store_true", help="keep the converted folders (1.2 GB each for FP32)")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
@@ -77,8 +83,8 @@ def measure(source: Path, work: Path, texts: Sequence[str], arguments: argparse.
     """Per precision the decibels of every sentence and what the conversion took."""
     results: dict[str, Any] = {}
     exact: list[F32] = []
-    for precision in dict.fromkeys(("fp32", *arguments.only)):
-        folder = work / precision
+    for precision in dict.fromkeys(("fp32", *arguments.only, *(STEPS if arguments.steps else ()))):
+        folder = work / precision.replace(":", "-")
         cost = converted(source, folder, precision)
         bert = Bert.open(folder, threads=2)
         features = [bert.features(text) for text in texts]
@@ -124,7 +130,10 @@ def convert_here(source: Path, folder: Path, precision: str, answers: Any) -> No
         elif precision == "int4-blocks":
             with_products(OnnxBlocks, lambda: convert.convert_bert(source, folder, Precision.FP32))
         else:
-            convert.convert_bert(source, folder, Precision(precision))
+            name, _, steps = precision.partition(":")
+            if name != precision:
+                take_steps_away(steps)
+            convert.convert_bert(source, folder, Precision(name))
     cpu = resource.getrusage(resource.RUSAGE_SELF)
     seconds = {"seconds": time.perf_counter() - start, "cpu_s": cpu.ru_utime + cpu.ru_stime}
     answers.put(seconds | peak)
@@ -137,6 +146,17 @@ def with_products(products: type[Products], run: Callable[[], None]) -> None:
         run()
     finally:
         convert.products_for = usual
+
+
+def take_steps_away(steps: str) -> None:
+    """Leave of the rehearsal, in this process, only these: c (centre), d (damping), w (compensated weights)."""
+    if "c" not in steps:
+        convert.centre = lambda rows: np.zeros(rows.shape[1], np.float32)
+    if "d" not in steps:
+        rehearsal.EXPONENTS = ()
+    if "w" not in steps:
+        plain = {ColumnRounding: quantize_columns, BlockRounding: quantize_blocks}
+        rehearsal.compensated = lambda matrix, _rows, rounding: plain[rounding](matrix)
 
 
 @contextmanager
@@ -247,7 +267,7 @@ def as_decibels(result: dict[str, Any]) -> str:
 
 def as_table(found: dict[str, dict[str, Any]]) -> str:
     """Markdown."""
-    names = [name for name in PRECISIONS if any(name in results for results in found.values())]
+    names = [name for name in (*PRECISIONS, *STEPS) if any(name in results for results in found.values())]
     rows = []
     for weights, results in found.items():
         rows.append([weights, *(as_decibels(results[name]) if name in results else "–" for name in names)])
