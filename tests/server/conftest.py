@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
+from server_running import running
 
-from sokuon.server.app import create_app
-from sokuon.server.run import make_service, server_config
+from sokuon.server.run import make_service
 from sokuon.server.service import Service
 from sokuon.server.settings import Settings
-
-
-@contextlib.contextmanager
-def running(service: Service) -> Iterator[str]:
-    """The server in a thread of its own; its URL."""
-    server = uvicorn.Server(server_config(service, create_app(service)))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +34,3 @@ def http(url: str) -> Iterator[httpx.Client]:
 def style(http: httpx.Client) -> int:
     """A style id of the built-in voice."""
     return int(http.get("/speakers").json()[0]["styles"][0]["id"])
-
-
-@pytest.fixture
-def tiny_folder(converted: Path) -> Path:
-    return converted

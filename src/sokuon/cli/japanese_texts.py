@@ -75,6 +75,8 @@ HELP = {
     "Key that requests must carry.": "リクエストに必要なキー。",
     "Unload voices beyond this, such as 3GB.": "これを超えたら音声モデルを下ろす（3GBなど）。",
     "Browser origin to let in besides this machine's.": "このマシン以外に許可するブラウザーのオリジン。",
+    "Port of the Wyoming protocol (Home Assistant).": "Wyomingプロトコル（Home Assistant）のポート。",
+    "debug, info, warning or error.": "debug、info、warning、errorのいずれか。",
     "TOML file with these settings and more.": "これらの設定などを書いたTOMLファイル。",
     "Show how a text will be read: words, readings, accents and phonemes.":
         "テキストがどう読まれるかを表示する: 単語、読み、アクセント、音素。",

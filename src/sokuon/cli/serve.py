@@ -23,6 +23,8 @@ def serve(
     threads: ThreadsOption = None,
     memory: Annotated[str | None, typer.Option(help="Unload voices beyond this, such as 3GB.")] = None,
     bert: BertOption = None,
+    wyoming: Annotated[int | None, typer.Option(help="Port of the Wyoming protocol (Home Assistant).")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     yes: YesOption = False,
     origin: Annotated[list[str] | None, typer.Option(help="Browser origin to let in besides this machine's.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with these settings and more.")] = None,
@@ -30,7 +32,7 @@ def serve(
 ) -> None:
     """Serve voices to OpenAI, VOICEVOX and Style-Bert-VITS2 clients."""
     try:
-        from sokuon.server.run import make_service
+        from sokuon.server.run import make_service, set_up_log
         from sokuon.server.run import serve as listen
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sokuon"):
@@ -42,7 +44,8 @@ def serve(
     from sokuon.server.settings import read_settings
 
     given = {"host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory,
-             "origins": tuple(origin or ())}  # fmt: skip
+             "wyoming_port": wyoming, "origins": tuple(origin or ())}  # fmt: skip
+    set_up_log(log_level)
     places, bert_folder = _found(voices or [], bert, yes)
     listen(make_service(places, bert_folder, read_settings(config, given), open_dictionary(dictionary)))
 

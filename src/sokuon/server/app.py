@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.staticfiles import StaticFiles
 
 import sokuon
-from sokuon.server import errors, openai
+from sokuon.server import errors, openai, sbv2, websocket
 from sokuon.server.gate import Gate
 from sokuon.server.service import Service
 from sokuon.server.voicevox import about
@@ -30,7 +30,10 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        wyoming = await _wyoming(service)
         yield
+        if wyoming is not None:
+            await wyoming.stop()
         await asyncio.to_thread(service.speech.scheduler.stop, STOP_S)
 
     app = FastAPI(
@@ -41,6 +44,8 @@ def create_app(service: Service) -> FastAPI:
     )
     errors.install(app)
     app.include_router(openai.router(service))
+    app.include_router(websocket.router(service))
+    app.include_router(sbv2.router(service))
     presets = Presets(service.data / "presets.json")
     app.include_router(voicevox.router(service, presets))
     app.include_router(about.router(service, presets, Words(service.dictionary, service.data / "word_ids.json")))
@@ -59,3 +64,11 @@ def create_app(service: Service) -> FastAPI:
         app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     app.add_middleware(Gate, settings=service.settings)
     return app
+
+
+async def _wyoming(service: Service) -> Any:
+    if service.settings.wyoming_port is None:
+        return None
+    from sokuon.server.wyoming import serve_wyoming
+
+    return await serve_wyoming(service, service.settings.wyoming_port)

@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sokuon.server.errors import respond
@@ -61,7 +61,8 @@ class Gate:
         refusal = self._refusal(scope, headers)
         if refusal is None and _is_preflight(scope, headers):
             refusal = (204, "")
-        answer = self._answering(send, headers.get("origin"), request_id)
+        foreign = refusal is not None and refusal[0] == 403
+        answer = self._answering(send, None if foreign else headers.get("origin"), request_id)
         if refusal is not None:
             await _refuse(scope, receive, answer, *refusal)
             return
@@ -75,7 +76,7 @@ class Gate:
             return 403, "Origin not allowed"
         if scope["type"] == "http" and scope["method"] == "OPTIONS" and origin is not None:
             return None  # a preflight carries no key
-        if path not in _OPEN and not self._has_key(headers):
+        if path not in _OPEN and not self._has_key(headers, scope):
             return 401, "The API key is missing or wrong; send it as Authorization: Bearer, or as X-API-Key."
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._settings.body_bytes:
@@ -86,12 +87,14 @@ class Gate:
         """This server's own page, under a name it is meant to be reached by."""
         return not self._checks_host and bool(host) and origin in (f"http://{host}", f"https://{host}")
 
-    def _has_key(self, headers: Mapping[str, str]) -> bool:
+    def _has_key(self, headers: Mapping[str, str], scope: Scope) -> bool:
         wanted = self._settings.api_key
         if wanted is None:
             return True
         scheme, _, token = headers.get("authorization", "").partition(" ")
         given = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        if scope["type"] == "websocket" and not given:  # a browser can give its WebSocket no headers
+            given = QueryParams(scope["query_string"]).get("api_key", "")
         return hmac.compare_digest(given.encode(), wanted.encode())
 
     def _answering(self, send: Send, origin: str | None, request_id: str) -> Send:

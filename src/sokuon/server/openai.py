@@ -59,7 +59,10 @@ class SpeechRequest(BaseModel):
     sdp_ratio: Annotated[Finite, _or(0.2)] = Field(0.2, ge=0, le=1)
     noise: Annotated[Finite, _or(0.6)] = Field(0.6, ge=0, le=2)
     noisew: Annotated[Finite, _or(0.8)] = Field(0.8, ge=0, le=2)
+    assist_text: str | None = Field(None, max_length=1000, description="A text whose mood colours the speech.")
+    assist_text_weight: Annotated[Finite, _or(1.0)] = Field(1.0, ge=0, le=1)
     seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same samples.")
+    timestamps: bool | None = Field(None, description="With stream_format sse: events with the times of words.")
     sample_rate: int | None = Field(None, ge=8000, le=96000)
 
 
@@ -67,8 +70,22 @@ def options_of(body: SpeechRequest) -> SynthesisOptions:
     """The engine's options for a request."""
     return SynthesisOptions(
         speed=body.speed, style_weight=body.style_weight, sdp_ratio=body.sdp_ratio, noise=body.noise,
-        noise_w=body.noisew, seed=body.seed or 0,
+        noise_w=body.noisew, seed=body.seed or 0, assist_text=body.assist_text,
+        assist_text_weight=body.assist_text_weight,
     )  # fmt: skip
+
+
+def rate_of(body: SpeechRequest, choice: Choice) -> int:
+    """The sampling rate of the reply."""
+    wanted = PCM_HZ if body.response_format == "pcm" and body.sample_rate is None else body.sample_rate
+    return output_rate(body.response_format, choice.voice.sample_rate, wanted)
+
+
+def word_list(piece: Audio, at: float) -> list[dict[str, Any]]:
+    """The words that begin in a piece that begins `at` seconds, in the shape of Kokoro-FastAPI's captioned speech."""
+    return [
+        {"word": w.text, "start_time": round(at + w.start, 4), "end_time": round(at + w.end, 4)} for w in piece.words
+    ]
 
 
 def resolve_voice(service: Service, name: str, style: str | None = None) -> Choice:
@@ -92,20 +109,27 @@ def router(service: Service) -> APIRouter:
         """Speak a text."""
         text = service.checked_text(body.input, "input")
         choice = resolve_voice(service, body.voice, body.style)
-        rate = output_rate(
-            body.response_format,
-            choice.voice.sample_rate,
-            PCM_HZ if body.response_format == "pcm" and body.sample_rate is None else body.sample_rate,
-        )
+        rate = rate_of(body, choice)
         order = service.order(request, "openai", choice, text, options_of(body))
         media, whole = MEDIA_TYPES[body.response_format], body.stream is False
-        sound = _Sound(body.response_format, choice.voice.sample_rate, rate, not whole)
+        sound = Sound(body.response_format, choice.voice.sample_rate, rate, not whole)
         if whole:
             return Response(await sound.file(await service.whole(order, request)), media_type=media)
         pieces = await service.started(order, request)
         if body.stream_format == "sse":
-            return SpokenResponse(_events(sound, pieces), pieces, "text/event-stream")
+            return SpokenResponse(_events(sound, pieces, bool(body.timestamps)), pieces, "text/event-stream")
         return SpokenResponse(sound.encoded(pieces), pieces, media)
+
+    @routes.post("/audio/speech/timestamps", responses=_ERRORS)
+    async def timestamps(body: SpeechRequest, request: Request) -> dict[str, Any]:
+        """Speak a text: the whole sound in base64 and when each word is said (the shape of Kokoro-FastAPI)."""
+        text = service.checked_text(body.input, "input")
+        choice = resolve_voice(service, body.voice, body.style)
+        order = service.order(request, "openai", choice, text, options_of(body))
+        sound = Sound(body.response_format, choice.voice.sample_rate, rate_of(body, choice), False)
+        audio = await service.whole(order, request)
+        data = base64.b64encode(await sound.file(audio)).decode()
+        return {"audio": data, "audio_format": MEDIA_TYPES[body.response_format], "timestamps": word_list(audio, 0.0)}
 
     @routes.get("/models")
     async def models() -> dict[str, Any]:
@@ -134,7 +158,7 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-class _Sound:
+class Sound:
     """How one reply is encoded."""
 
     def __init__(self, format: str, voice_rate: int, rate: int, streaming: bool) -> None:
@@ -143,14 +167,22 @@ class _Sound:
     async def encoded(self, pieces: Listening) -> AsyncIterator[bytes]:
         """Bytes as they are ready; the encoders run beside the event loop."""
         async for piece in pieces:
-            if isinstance(piece, Audio) and (data := await asyncio.to_thread(self._add, piece)):
+            if isinstance(piece, Audio) and (data := await self.add(piece)):
                 yield data
-        if rest := await asyncio.to_thread(self._end):
+        if rest := await self.end():
             yield rest
 
     async def file(self, audio: Audio) -> bytes:
         """All at once."""
-        return await asyncio.to_thread(self._add, audio) + await asyncio.to_thread(self._end)
+        return await self.add(audio) + await self.end()
+
+    async def add(self, piece: Audio) -> bytes:
+        """The bytes that a piece completes."""
+        return await asyncio.to_thread(self._add, piece)
+
+    async def end(self) -> bytes:
+        """The bytes that were still waiting."""
+        return await asyncio.to_thread(self._end)
 
     def _add(self, piece: Audio) -> bytes:
         return self._encoder.add(self._resampler.push(piece.samples))
@@ -159,12 +191,25 @@ class _Sound:
         return self._encoder.add(self._resampler.finish()) + self._encoder.end()
 
 
-async def _events(sound: _Sound, pieces: Listening) -> AsyncIterator[str]:
-    """Server-sent events: the encoded stream in base64 pieces, then the usage."""
-    async for data in sound.encoded(pieces):
-        yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
+async def _events(sound: Sound, pieces: Listening, timestamps: bool) -> AsyncIterator[str]:
+    """Server-sent events: the encoded stream in base64 pieces, the times of words if asked for, then the usage."""
+    at = 0.0
+    async for piece in pieces:
+        if not isinstance(piece, Audio):
+            continue
+        if timestamps and piece.words:
+            yield _event({"type": "speech.audio.words", "words": word_list(piece, at)})
+        at += piece.duration
+        if data := await sound.add(piece):
+            yield _delta(data)
+    if data := await sound.end():
+        yield _delta(data)
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _delta(data: bytes) -> str:
+    return _event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
 
 
 def _event(value: dict[str, Any]) -> str:

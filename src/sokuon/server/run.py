@@ -10,6 +10,7 @@ import uvicorn
 from platformdirs import user_data_path
 from starlette.types import ASGIApp
 
+from sokuon.errors import OptionError
 from sokuon.loading import Opener
 from sokuon.networks.runtime import Runtime
 from sokuon.networks.threads import thread_count
@@ -62,3 +63,11 @@ def server_config(service: Service, app: ASGIApp) -> uvicorn.Config:
         limit_concurrency=1000,
         ws="auto",
     )
+
+
+def set_up_log(level: str) -> None:
+    """Lines of time, level, name and message on standard error. Raises OptionError for an unknown level."""
+    if level.lower() not in ("debug", "info", "warning", "error"):
+        raise OptionError(f"the log level is {level!r}; it must be debug, info, warning or error.")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=level.upper())
+    logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -65,6 +65,7 @@ class Job:
     pending: Step | None = None
     running: bool = False
     waiting: bool = False
+    woken: bool = False
     cancelled: bool = False
     plays_until: float | None = None
     made_s: float = 0.0
@@ -191,6 +192,7 @@ class Scheduler:
     def wake(self, job: Job) -> None:
         """See Ticket.wake."""
         with self._changed:
+            job.woken = True  # also while it looks for more text and has not found it yet
             if job.waiting:
                 job.waiting, job.arrived = False, time.monotonic()
                 self._changed.notify()
@@ -306,7 +308,8 @@ class Scheduler:
     def _release(self, job: Job, event: Step | Waiting) -> None:
         with self._changed:
             job.running = False
-            job.waiting = isinstance(event, Waiting)
+            job.waiting = isinstance(event, Waiting) and not job.woken
+            job.woken = False
             job.pending = None if isinstance(event, Waiting) else event
             dropped = job.cancelled
             if dropped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -49,7 +50,8 @@ class Listening:
         self._queue: asyncio.Queue[Result] = asyncio.Queue()
         self._gone, self._on_end = gone, on_end
         self._first: list[Audio | Lengths] = []
-        self.began, self.sound_s = time.monotonic(), 0.0
+        self.began = self._looked = time.monotonic()
+        self.sound_s = 0.0
         self.first_s: float | None = None
         self.outcome = ""
         loop = asyncio.get_running_loop()
@@ -89,11 +91,12 @@ class Listening:
     async def _next(self) -> Result:
         try:
             while self._gone is not None:
-                try:
-                    return await asyncio.wait_for(self._queue.get(), _LOOK_S)
-                except asyncio.TimeoutError:
+                if time.monotonic() - self._looked > _LOOK_S:
+                    self._looked = time.monotonic()
                     if await self._gone():
-                        raise asyncio.CancelledError from None
+                        raise asyncio.CancelledError
+                with contextlib.suppress(asyncio.TimeoutError):
+                    return await asyncio.wait_for(self._queue.get(), _LOOK_S)
             return await self._queue.get()
         except asyncio.CancelledError:
             self.cancel()
