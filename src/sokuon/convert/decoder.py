@@ -57,12 +57,15 @@ def resblock_convs(config: DecoderConfig) -> list[tuple[str, int, int, int]]:
     return rows
 
 
-def decoder(g: Graph, tensors: dict[str, F32], config: DecoderConfig) -> Value:
-    """Emit the decoder; returns audio [hop·F]."""
+def decoder(
+    g: Graph, tensors: dict[str, F32], config: DecoderConfig, inputs: tuple[Value, Value] | None = None
+) -> Value:
+    """Emit the decoder on `inputs` z [F, C] and speaker [G], else the graph's own; returns audio [hop·F]."""
     values = {name: g.const(tensor, f"dec.{name}") for name, tensor in tensors.items()}
+    latent, speaker = inputs or (g.input("z"), g.input("speaker"))
     net = _Net(g, values)
-    z = g.op("Unsqueeze", g.op("Transpose", g.input("z"), perm=[1, 0]), g.const(np.array([0])))  # [1, C, F]
-    x = g.op("Add", net.conv("conv_pre", z, EDGE_KERNEL), net.speaker())
+    z = g.op("Unsqueeze", g.op("Transpose", latent, perm=[1, 0]), g.const(np.array([0])))  # [1, C, F]
+    x = g.op("Add", net.conv("conv_pre", z, EDGE_KERNEL), net.speaker(speaker))
     for stage, (rate, kernel) in enumerate(zip(config.upsample_rates, config.upsample_kernels, strict=True)):
         x = net.upsample(f"ups.{stage}", net.leaky(x, SLOPE), rate, kernel)  # [1, channels/2, rate·L]
         x = _stage(net, x, stage, config)
@@ -77,10 +80,10 @@ class _Net:
         self.graph = graph
         self._values = values
 
-    def speaker(self) -> Value:
+    def speaker(self, speaker: Value) -> Value:
         """cond(speaker) as [1, channels, 1]."""
         g = self.graph
-        column = g.op("Unsqueeze", g.input("speaker"), g.const(np.array([0, 2])))
+        column = g.op("Unsqueeze", speaker, g.const(np.array([0, 2])))
         return self.conv("cond", column, 1)
 
     def leaky(self, x: Value, slope: float) -> Value:

@@ -108,8 +108,8 @@ class Graph:
         graph = helper.make_graph(
             self._nodes,
             self._contract.name,
-            [_value_info(port) for port in self._contract.inputs],
-            [_value_info(port) for port in self._contract.outputs],
+            [value_info(port) for port in self._contract.inputs],
+            [value_info(port) for port in self._contract.outputs],
             list(self._constants.values()),
         )
         domains = sorted({node.domain for node in self._nodes})
@@ -133,5 +133,6 @@ def _label(data: npt.NDArray[Any]) -> str:
     return f"const/{data.dtype.name}{list(data.shape)}/{data.tobytes().hex()}"
 
 
-def _value_info(port: Port) -> onnx.ValueInfoProto:
+def value_info(port: Port) -> onnx.ValueInfoProto:
+    """A port as a graph declares it."""
     return helper.make_tensor_value_info(port.name, _ELEMENT_TYPES[port.dtype], list(port.shape))

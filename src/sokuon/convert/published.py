@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy.typing as npt
 
+from sokuon.convert.compare import compare
+from sokuon.convert.onnx_file import OnnxFile
+from sokuon.convert.onnx_voice import recover
+from sokuon.convert.sbv2_archive import unpacked
 from sokuon.convert.torch_file import TorchFile
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.about import About
@@ -22,6 +29,7 @@ from sokuon.voices.source_files import VoiceFiles, voice_files
 from sokuon.voices.voice import check_style_vectors
 
 Tensors = Mapping[str, npt.NDArray[Any]]
+_DOCUMENT: Mapping[str, Any] = {"version": "2.0-JP-Extra", "data": {"use_jp_extra": True}, "model": {}}
 _OTHER_MODELS = "enc_p.ja_bert_proj.weight"  # only in Style-Bert-VITS2 models that are not JP-Extra
 
 
@@ -34,17 +42,41 @@ class PublishedVoice:
     weights: Path
     styles: F32
     about: About
+    document: Mapping[str, Any]  # config.json as it was
     check: Callable[[Path], None] | None = None
 
 
-def open_published(source: Path) -> PublishedVoice:
-    """Read a voice folder, its weights file, or a file that holds a whole voice. Raises VoiceError, WeightError."""
+@contextmanager
+def open_published(source: Path) -> Iterator[PublishedVoice]:
+    """Read a voice folder, its weights file, or a file that holds a whole voice. Raises VoiceError, WeightError.
+
+    The voice may be used inside the block: what an archive holds lies in a temporary folder.
+    """
     files = voice_files(source)
-    voice = _container(files) if files.config is None or files.styles is None else _folder(files, files.config)
+    if files.weights.suffix.lower() == ".sbv2":
+        with unpacked(files.weights) as (graph, styles):
+            yield _checked(_archive(files, graph, styles), files)
+    elif files.config is None or files.styles is None:
+        yield _checked(_container(files), files)
+    else:
+        yield _checked(_folder(files, files.config), files)
+
+
+def _checked(voice: PublishedVoice, files: VoiceFiles) -> PublishedVoice:
+    """The voice, unless it is of another kind or its style vectors do not fit."""
     if _OTHER_MODELS in voice.tensors:
         raise VoiceError(f"{voice.weights} is not a JP-Extra voice; only JP-Extra voices can be converted.")
     check_style_vectors(voice.styles, voice.config.styles, files.styles or files.weights)
     return voice
+
+
+def _archive(files: VoiceFiles, graph: Path, styles: F32) -> PublishedVoice:
+    """An .sbv2 file says neither names nor sizes: those of the format's default, as far as the tensors do not tell."""
+    tensors, check = _tensors(graph)
+    names = {"Neutral" if row == 0 else f"Style{row}": row for row in range(len(styles))}
+    speakers = {f"Speaker{row}": row for row in range(len(tensors.get("emb_g.weight", ())))} or {"Speaker0": 0}
+    config = replace(source_config({}, files.weights), name=files.name, speakers=speakers, styles=names)
+    return PublishedVoice(config, tensors, files.weights, styles, About(None, _origin(files.weights)), _DOCUMENT, check)
 
 
 def _folder(files: VoiceFiles, config_file: Path) -> PublishedVoice:
@@ -53,7 +85,7 @@ def _folder(files: VoiceFiles, config_file: Path) -> PublishedVoice:
     styles = _style_vectors(files.weights.with_name("style_vectors.npy"))
     tensors, check = _tensors(files.weights)
     about = About(licence_text(config_file.parent), _origin(config_file.parent))
-    return PublishedVoice(config, tensors, files.weights, styles, about, check)
+    return PublishedVoice(config, tensors, files.weights, styles, about, _document(config_file), check)
 
 
 def _container(files: VoiceFiles) -> PublishedVoice:
@@ -67,7 +99,7 @@ def _container(files: VoiceFiles) -> PublishedVoice:
     tensors, check = _tensors(files.weights)
     licence = metadata.manifest.get("license") or metadata.manifest.get("terms_of_use")
     about = About(str(licence) if licence else None, _origin(files.weights), metadata.manifest)
-    return PublishedVoice(config, tensors, files.weights, metadata.styles, about, check)
+    return PublishedVoice(config, tensors, files.weights, metadata.styles, about, metadata.config, check)
 
 
 def _aivm_config(metadata: AivmMetadata, path: Path) -> SourceConfig:
@@ -81,8 +113,13 @@ def _tensors(weights: Path) -> tuple[Tensors, Callable[[Path], None] | None]:
     if weights.suffix.lower() in (".pth", ".pt"):
         return TorchFile(weights), None
     if is_graph(weights):
-        raise VoiceError(f"{weights} is a graph; give the voice's .safetensors file.")
+        return recover(OnnxFile(weights)), partial(compare, weights)
     return TensorFile(weights), None
+
+
+def _document(config_file: Path) -> Mapping[str, Any]:
+    """config.json, which `read_config` has understood."""
+    return cast(Mapping[str, Any], json.loads(config_file.read_text(encoding="utf-8-sig")))
 
 
 def _style_vectors(path: Path) -> F32:

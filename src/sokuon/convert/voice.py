@@ -22,7 +22,8 @@ def convert_voice(source: Path, target: Path, progress: Progress | None = None) 
     `progress` is called with the name of each stage. Raises VoiceError (not JP-Extra, damaged),
     VoiceNotFoundError (a file is missing) or WeightError (a tensor is missing, unknown or misshaped).
     """
-    write_voice(open_published(source), target, progress or _silent)
+    with open_published(source) as voice:
+        write_voice(voice, target, progress or _silent)
 
 
 def write_voice(voice: PublishedVoice, target: Path, progress: Progress) -> None:

@@ -1,7 +1,7 @@
 """AIVM and AIVMX: a voice in one file, its configuration, style vectors and manifest as metadata of the weights.
 
 Source: spec voice-files section 3. Metadata are read without the weights: of the tensor file's header, or of the
-graph's last fields (protocol buffers: a tag, a length, a value, again and again).
+graph's last fields.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sokuon.errors import VoiceError
+from sokuon.formats.protobuf import fields
 from sokuon.storage.arrays import parse_array
 from sokuon.storage.records import parse_record
 from sokuon.storage.tensors import F32
@@ -26,7 +27,6 @@ _MOST_METADATA_BYTES = 256_000_000  # pictures and samples included
 _MOST_STYLES = 4096
 _METADATA_PROPS = 14  # field of ModelProto
 _KEY, _VALUE = 1, 2  # fields of StringStringEntryProto
-_LENGTH_DELIMITED = 2
 
 
 @dataclass(frozen=True)
@@ -125,49 +125,12 @@ def _onnx_metadata(path: Path) -> Iterator[tuple[str, str]]:
     """The entries of AIVM among metadata_props."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         total = 0
-        for number, begin, end in fields(data, 0, len(data)):
-            if number != _METADATA_PROPS:
+        for field in fields(data, 0, len(data)):
+            if field.number != _METADATA_PROPS:
                 continue
-            total += end - begin
+            total += field.end - field.begin
             if total > _MOST_METADATA_BYTES:
                 raise ValueError("its metadata are larger than any voice needs")
-            parts = {n: data[b:e].decode() for n, b, e in fields(data, begin, end)}
+            parts = {f.number: data[f.begin : f.end].decode() for f in fields(data, field.begin, field.end)}
             if parts.get(_KEY) in _KEYS:
                 yield parts[_KEY], parts.get(_VALUE, "")
-
-
-def fields(data: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(field number, begin, end) of every length-delimited field of the message at [begin, end); others are skipped.
-
-    Raises ValueError for bytes that are no message.
-    """
-    while begin < end:
-        tag, begin = varint(data, begin, end)
-        kind, number = tag & 7, tag >> 3
-        if kind == _LENGTH_DELIMITED:
-            length, begin = varint(data, begin, end)
-            if length > end - begin:
-                raise ValueError("a field reaches beyond the file's end")
-            yield number, begin, begin + length
-            begin += length
-        elif kind == 0:
-            _, begin = varint(data, begin, end)
-        elif kind in (1, 5):
-            begin += 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"a field has the unknown kind {kind}")
-    if begin != end:
-        raise ValueError("a field reaches beyond the file's end")
-
-
-def varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
-    value = shift = 0
-    while at < end and shift < 64:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-    raise ValueError("a number reaches beyond its end")

@@ -129,11 +129,21 @@ def _local(path: Path, request: Request) -> Path:
         raise VoiceNotFoundError(f"{path} does not exist; give {FORMS}.")
     if request.kind == "voice" and _is_bert(path):
         raise VoiceError(f"{path} is a BERT, not a voice; give the folder of a voice, and this as its --bert.")
-    if request.kind == "bert" or path.is_file() or (request.model is None and _is_voice(path)):
+    if request.kind == "bert":
+        return _local_bert(path)
+    if path.is_file() or (request.model is None and _is_voice(path)):
         return path
     files = [RemoteFile(p.relative_to(path).as_posix()) for p in _walk(path)]
     choice = _choose(files, "", request, str(path))
     return path / choice.main.path if choice.main else _common(path, choice)
+
+
+def _local_bert(path: Path) -> Path:
+    """A BERT's folder; a place that holds only a quantized graph is refused with the remedy."""
+    found = [path] if path.is_file() else list(path.glob("*.onnx"))
+    if found and not (path / "config.json").is_file() and not (path / listing.BERT_MANIFEST).is_file():
+        listing.choose_bert([RemoteFile(file.name) for file in found], "", str(path))
+    return path
 
 
 def _walk(path: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from sokuon.errors import OptionError, VoiceNotFoundError
 
 CONFIG, STYLES, MANIFEST = "config.json", "style_vectors.npy", "voice.json"
+BERT_MANIFEST = "bert.json"
 CONTAINERS = (".aivmx", ".aivm", ".sbv2")  # a whole voice in one file
 WEIGHTS = (".safetensors", ".pth", ".pt", ".onnx")  # in order of preference
 _BERT_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -75,7 +76,7 @@ def choose_bert(files: Iterable[RemoteFile], inside: str, place: str) -> Choice:
     """The BERT in folder `inside`, in Hugging Face layout or converted. Raises VoiceNotFoundError."""
     prefix = f"{inside}/" if inside else ""
     known = {file.path.removeprefix(prefix): file for file in files if file.path.startswith(prefix)}
-    if "bert.json" in known:
+    if BERT_MANIFEST in known:
         return Choice(_stem(inside) or "bert", tuple(f for path, f in known.items() if "/" not in path))
     weights = next((name for name in _BERT_WEIGHTS if name in known), None)
     if weights is None or not {"config.json", "vocab.txt"} <= known.keys():
