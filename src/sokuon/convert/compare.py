@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sokuon.errors import VoiceError
-from sokuon.formats.voice import MANIFEST, read_manifest
+from sokuon.formats.voice import Manifest
 from sokuon.storage.tensors import F32
 from sokuon.text.tables import SYMBOLS
 
@@ -127,7 +127,7 @@ class _Converted:
         }
         self.speakers = np.load(folder / "speakers.npy")
         self.styles = np.asarray(np.load(folder / "style_vectors.npy"), np.float32)
-        self.bert_width = read_manifest(folder / MANIFEST).bert_width
+        self.bert_width = Manifest.read(folder).bert_width
 
     def durations(self, inputs: dict[str, Any]) -> tuple[F32, F32]:
         """Frames of each slot before they are rounded up [T], and the prior's mean [T, C]."""
