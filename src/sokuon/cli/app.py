@@ -12,7 +12,7 @@ import typer
 from sokuon.cli.japanese import in_japanese, translate
 from sokuon.cli.places import ModelOption, watching
 from sokuon.cli.say import say
-from sokuon.cli.terminal import clean_ends, console, note, open_streams, progress_bar, say_error
+from sokuon.cli.terminal import clean_ends, note, open_streams, progress_bar, say_error
 from sokuon.errors import OptionError, SokuonError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
@@ -64,18 +64,6 @@ def convert(
             task = bar.add_task("BERT", total=1.0)
             convert_bert(place, target, Precision(precision), lambda share: bar.update(task, completed=share))
     note(f"{target} is ready.")
-
-
-@app.command()
-def voices(
-    folder: Annotated[
-        Path | None, typer.Argument(help="A voice folder or a folder of voices; else the built-in one.")
-    ] = None,
-) -> None:
-    """Show what a folder holds: speakers, styles, size, licence."""
-    from sokuon.voices.listing import voice_table
-
-    console().print(voice_table(folder))
 
 
 def main() -> None:
@@ -138,12 +126,15 @@ def _flushed(status: int) -> int:
 def _mount() -> None:
     """Commands that live beside their subject."""
     from sokuon.cli.bench import bench
+    from sokuon.cli.manage import cache_app, export, merge, pull, remove, voices
     from sokuon.cli.serve import serve
     from sokuon.cli.words import dict_app, phonemes
 
     if len(app.registered_groups):
         return
-    app.command()(bench)
+    for command in (voices, pull, remove, merge, export, bench):
+        app.command()(command)
     app.command()(serve)
     app.command()(phonemes)
     app.add_typer(dict_app, name="dict")
+    app.add_typer(cache_app, name="cache")

@@ -51,8 +51,34 @@ HELP = {
     "Voice or BERT: a folder, a file or an address.": "音声モデルまたはBERT: フォルダー、ファイル、アドレス。",
     "Folder to write; an earlier conversion there is replaced.": "書き込むフォルダー。以前の変換結果は置き換える。",
     "BERT weights: fp32, q8 or q4.": "BERTの重み: fp32、q8、q4。",
-    "Show what a folder holds: speakers, styles, size, licence.":
-        "フォルダーの中身を表示する: 話者、スタイル、大きさ、ライセンス。",
+    "Show speakers, styles, size, licence; without a folder also what was fetched, and from where.":
+        "話者、スタイル、サイズ、ライセンスを表示する。フォルダーを省略すると、取得済みのものとその取得元も表示する。",
+    "Look for voices on Hugging Face and AivisHub instead.": "代わりにHugging FaceとAivisHubで音声モデルを探す。",
+    "Addresses of voices or BERTs; else everything that was fetched.":
+        "音声モデルまたはBERTのアドレス。省略時は取得済みのものすべて。",
+    "Fetch voices, or what is new of them, and convert them.": "音声モデル（またはその更新分）を取得して変換する。",
+    "Addresses or names, as `sokuon voices` shows them.": "`sokuon voices` に表示されるアドレスまたは名前。",
+    "Delete fetched voices and what was converted from them.": "取得した音声モデルと、その変換結果を削除する。",
+    "The cache of fetched and converted voices.": "取得・変換した音声モデルのキャッシュ。",
+    "Show what lies in the cache.": "キャッシュの中身を表示する。",
+    "Delete what was not used for long; it is fetched or converted again when it is needed.":
+        "長く使われていないものを削除する。必要になれば再び取得・変換される。",
+    "Delete what was not used for so many days.": "この日数使われていないものを削除する。",
+    "Delete the longest unused until so much is left, e.g. 2GB.":
+        "この大きさ（2GBなど）に収まるまで、長く使われていないものから削除する。",
+    "Mix two voices into a new one.": "二つの音声モデルを混ぜて新しい音声モデルを作る。",
+    "Voice whose speakers and settings stay.": "話者と設定が残る音声モデル。",
+    "Voice that is mixed in.": "混ぜる音声モデル。",
+    "Folder to write.": "書き出すフォルダー。",
+    "Share of the second in the voice's colour.": "声質での二つ目の割合。",
+    "Share of the second in its pitch.": "声の高さでの二つ目の割合。",
+    "Share of the second in the way of speaking.": "話し方での二つ目の割合。",
+    "Share of the second in the tempo.": "テンポでの二つ目の割合。",
+    "Name of the new voice; else that of the folder.": "新しい音声モデルの名前。省略時はフォルダー名。",
+    "Write a voice in the layout of another program.": "音声モデルを他のソフトウェアの形式で書き出す。",
+    "Voice: a folder, a file or an address.": "音声モデル: フォルダー、ファイル、またはアドレス。",
+    "File (aivmx) or folder to write.": "書き出すファイル（aivmx）またはフォルダー。",
+    "sbv2-onnx, aivmx or hayakoe.": "sbv2-onnx、aivmx、hayakoe のいずれか。",
     "A voice folder or a folder of voices; else the built-in one.":
         "音声モデルのフォルダー、またはそれらを含むフォルダー。省略時は内蔵の声。",
     "Measure speed, stages, loading and memory on this machine.":

@@ -20,6 +20,7 @@ from sokuon.convert.torch_file import TorchFile
 from sokuon.errors import VoiceError, VoiceNotFoundError
 from sokuon.formats.about import About
 from sokuon.storage.arrays import read_array
+from sokuon.storage.records import read_record
 from sokuon.storage.tensors import F32, TensorFile
 from sokuon.voices.aivm import AivmMetadata, is_graph, read_metadata
 from sokuon.voices.fetch.store import Record, origin_of
@@ -29,6 +30,7 @@ from sokuon.voices.source_files import VoiceFiles, voice_files
 from sokuon.voices.voice import check_style_vectors
 
 Tensors = Mapping[str, npt.NDArray[Any]]
+MERGED = "merged.json"
 _DOCUMENT: Mapping[str, Any] = {"version": "2.0-JP-Extra", "data": {"use_jp_extra": True}, "model": {}}
 _OTHER_MODELS = "enc_p.ja_bert_proj.weight"  # only in Style-Bert-VITS2 models that are not JP-Extra
 
@@ -84,7 +86,7 @@ def _folder(files: VoiceFiles, config_file: Path) -> PublishedVoice:
     config = read_config(config_file)
     styles = _style_vectors(files.weights.with_name("style_vectors.npy"))
     tensors, check = _tensors(files.weights)
-    about = About(licence_text(config_file.parent), _origin(config_file.parent))
+    about = About(licence_text(config_file.parent), _origin(config_file.parent), made_of=_made_of(config_file.parent))
     return PublishedVoice(config, tensors, files.weights, styles, about, _document(config_file), check)
 
 
@@ -115,6 +117,23 @@ def _tensors(weights: Path) -> tuple[Tensors, Callable[[Path], None] | None]:
     if is_graph(weights):
         return recover(OnnxFile(weights)), partial(compare, weights)
     return TensorFile(weights), None
+
+
+def document_of(voice: PublishedVoice) -> Mapping[str, Any]:
+    """config.json with the names that count: those of an AIVM manifest may differ from its hyper-parameters."""
+    data = {**voice.document.get("data", {})}
+    data |= {"spk2id": dict(voice.config.speakers), "style2id": dict(voice.config.styles)}
+    data |= {"n_speakers": len(voice.tensors["emb_g.weight"]), "num_styles": len(voice.styles)}
+    return {**voice.document, "model_name": voice.config.name, "data": data}
+
+
+def _made_of(folder: Path) -> tuple[Mapping[str, Any], ...]:
+    """What `sokuon merge` wrote of a voice's parents."""
+    try:
+        parts = read_record(folder / MERGED).get("made_of", ())
+    except (OSError, ValueError):
+        return ()
+    return tuple(part for part in parts if isinstance(part, Mapping)) if isinstance(parts, list) else ()
 
 
 def _document(config_file: Path) -> Mapping[str, Any]:

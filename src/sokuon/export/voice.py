@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 
-from sokuon.convert.published import PublishedVoice, open_published
+from sokuon.convert.published import PublishedVoice, document_of, open_published
 from sokuon.errors import OptionError, VoiceError
 from sokuon.export.network import Names, WholeGraph, emit
 from sokuon.formats.contracts import STYLE_WIDTH, Contract, Port
@@ -57,7 +56,7 @@ def export_voice(source: Path, target: Path, layout: Layout) -> None:
         with replacing_folder(target, "style_vectors.npy") as folder:
             (folder / name).write_bytes(_graph(voice, _HAYAKOE if hayakoe else _SBV2, {}))
             np.save(folder / "style_vectors.npy", voice.styles)
-            text = json.dumps(_document(voice), ensure_ascii=False, indent=2)
+            text = json.dumps(document_of(voice), ensure_ascii=False, indent=2)
             (folder / "config.json").write_text(text + "\n", encoding="utf-8")
             _copy_licence(voice, folder)
 
@@ -95,7 +94,7 @@ def aivm_metadata(voice: PublishedVoice) -> dict[str, str]:
     manifest = dict(voice.about.aivm or _manifest(voice)) | {"model_format": "ONNX"}
     return {
         "aivm_manifest": json.dumps(manifest, ensure_ascii=False),
-        "aivm_hyper_parameters": json.dumps(_document(voice), ensure_ascii=False),
+        "aivm_hyper_parameters": json.dumps(document_of(voice), ensure_ascii=False),
         "aivm_style_vectors": base64.b64encode(stored.getvalue()).decode(),
     }
 
@@ -118,14 +117,6 @@ def _manifest(voice: PublishedVoice) -> dict[str, Any]:
         "license": voice.about.licence, "model_architecture": ARCHITECTURE, "model_format": "ONNX",
         "training_epochs": None, "training_steps": None, "uuid": str(uuid), "version": "1.0.0", "speakers": speakers,
     }  # fmt: skip
-
-
-def _document(voice: PublishedVoice) -> Mapping[str, Any]:
-    """config.json with the names that count: those of an AIVM manifest may differ from its hyper-parameters."""
-    data = {**voice.document.get("data", {})}
-    data |= {"spk2id": dict(voice.config.speakers), "style2id": dict(voice.config.styles)}
-    data |= {"n_speakers": len(voice.config.speakers), "num_styles": len(voice.styles)}
-    return {**voice.document, "model_name": voice.config.name, "data": data}
 
 
 def _copy_licence(voice: PublishedVoice, folder: Path) -> None:

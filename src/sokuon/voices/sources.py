@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -49,6 +49,23 @@ def resolve_either(name: str | Path, model: str | None = None, watch: Watch = SI
         return resolve(name, model, "voice", watch), "voice"
     except VoiceNotFoundError:  # nothing was fetched but the list
         return resolve(name, None, "bert", watch), "bert"
+
+
+def kind_of(request: Request, watch: Watch = SILENT) -> Request:
+    """The request for a BERT where its address holds one and no voice; only lists are fetched."""
+    place = parse(request.name)
+    if isinstance(place, Path) or request.kind == "bert" or offline():
+        return request
+    contents = open_place(place).contents(watch)
+    try:
+        _choose(contents.files, contents.main or place.inside, request, str(place))
+    except VoiceNotFoundError as error:
+        try:
+            listing.choose_bert(contents.files, place.inside, str(place))
+        except VoiceNotFoundError:
+            raise error from None
+        return replace(request, kind="bert")
+    return request
 
 
 def find(request: Request, watch: Watch = SILENT) -> Path:
@@ -140,7 +157,7 @@ def _local(path: Path, request: Request) -> Path:
 
 def _local_bert(path: Path) -> Path:
     """A BERT's folder; a place that holds only a quantized graph is refused with the remedy."""
-    found = [path] if path.is_file() else list(path.glob("*.onnx"))
+    found = [path] if path.suffix == ".onnx" else list(path.glob("*.onnx"))
     if found and not (path / "config.json").is_file() and not (path / listing.BERT_MANIFEST).is_file():
         listing.choose_bert([RemoteFile(file.name) for file in found], "", str(path))
     return path
