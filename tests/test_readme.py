@@ -49,11 +49,11 @@ def test_the_japanese_readme_names_the_same_options_and_variables() -> None:
 
 
 def printed_commands() -> list[str]:
-    """The lines with `sokuon say` and `sokuon phonemes` that need no voice of one's own, player or install."""
+    """The lines with `sokuon say` and `sokuon phonemes` that need no voice of one's own, network, player or install."""
     lines = [line for kind, code in blocks(read(ENGLISH)) if kind == "sh" for line in code]
     told = [line.split(" && ")[-1].removesuffix(" | aplay") for line in lines]
     return [
-        line for line in told if re.search(r"sokuon (say|phonemes|dict)", line) and not re.search("path/|--play", line)
+        line for line in told if re.search(r"sokuon (say|phonemes|dict)", line) and not re.search("path/|--play|://", line)
     ]
 
 
