@@ -53,7 +53,9 @@ def printed_commands() -> list[str]:
     lines = [line for kind, code in blocks(read(ENGLISH)) if kind == "sh" for line in code]
     told = [line.split(" && ")[-1].removesuffix(" | aplay") for line in lines]
     return [
-        line for line in told if re.search(r"sokuon (say|phonemes|dict)", line) and not re.search("path/|--play|://", line)
+        line
+        for line in told
+        if re.search(r"sokuon (say|phonemes|dict)", line) and not re.search("path/|--play|://", line)
     ]
 
 
