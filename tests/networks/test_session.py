@@ -18,6 +18,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from sokuon.errors import VoiceError
 from sokuon.formats.contracts import Contract, Port
 from sokuon.networks import session
 from sokuon.networks.session import Session
@@ -73,6 +74,15 @@ def run(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 def test_products_of_bytes_are_exact(tmp_path: Path) -> None:
     got, want = run(tmp_path)
     np.testing.assert_array_equal(got, want)
+
+
+def test_a_graph_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    """ONNX Runtime says of weights that are cut short in several lines where in its source it was."""
+    weight = np.zeros((INPUTS, OUTPUTS), np.int8)
+    with pytest.raises(VoiceError, match="cannot be opened") as raised:
+        Session(product(tmp_path, weight), PRODUCT, 1)  # the weights lie nowhere
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
 
 
 def test_the_codes_would_saturate() -> None:

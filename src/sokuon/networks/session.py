@@ -30,6 +30,7 @@ _SLOWER_FUSIONS = ["SkipLayerNormFusion", "BiasGeluFusion"]
 # the BERT's accuracy (28 dB instead of 43). With this, ONNX Runtime takes a kernel of unsigned bytes there, which is
 # exact; where nothing saturates it changes nothing.
 _EXACT_PRODUCTS = "session.x64quantprecision"
+_LONGEST_REASON = 300
 
 
 class Session:
@@ -64,7 +65,8 @@ class Session:
                 disabled_optimizers=_SLOWER_FUSIONS,
             )
         except Exception as error:  # ONNX Runtime raises a class per failure, none of them ours to list
-            raise VoiceError(f"{path} cannot be opened ({error}); convert the folder again.") from error
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]  # it has lines, a trace among them
+            raise VoiceError(f"{path} cannot be opened ({reason}); convert the folder again.") from error
         _check(path, self._session, contract)
         self._outputs = [port.name for port in contract.outputs]
 
