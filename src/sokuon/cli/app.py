@@ -128,6 +128,7 @@ def _mount() -> None:
     from sokuon.cli.bench import bench
     from sokuon.cli.manage import cache_app, export, merge, pull, remove, voices
     from sokuon.cli.serve import serve
+    from sokuon.cli.studio import studio
     from sokuon.cli.words import dict_app, phonemes
 
     if len(app.registered_groups):
@@ -135,6 +136,7 @@ def _mount() -> None:
     for command in (voices, pull, remove, merge, export, bench):
         app.command()(command)
     app.command()(serve)
+    app.command()(studio)
     app.command()(phonemes)
     app.add_typer(dict_app, name="dict")
     app.add_typer(cache_app, name="cache")

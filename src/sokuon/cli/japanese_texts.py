@@ -94,6 +94,9 @@ HELP = {
         "グラフ、スペクトログラム、再生欄のあるページをここに書く。",
     "Serve voices to OpenAI, VOICEVOX and Style-Bert-VITS2 clients.":
         "OpenAI、VOICEVOX、Style-Bert-VITS2 のクライアントに音声を提供する。",
+    "Open the studio: a page to hear, see and correct a voice.":
+        "スタジオを開く: 声を聞き、読みを見て直すためのページ。",
+    "Open the page in the browser.": "ページをブラウザで開く。",
     "Voices: folders, files or addresses, or folders of voices; else the built-in voice.":
         "音声モデル: フォルダー、ファイル、アドレス、またはそれらを含むフォルダー。省略時は内蔵の声。",
     "Address to listen on.": "待ち受けるアドレス。",
@@ -131,6 +134,7 @@ HELP = {
 MESSAGES = (
     (r"error", "エラー"),
     (r"speaking", "読み上げ中"),
+    (r"The studio is at (.+) \(Ctrl-C ends it\)\.", "スタジオは {0} にあります（Ctrl-C で終了）。"),
     (r"there is nothing to say; give a text, --file, or standard input\.",
      "読み上げるものがありません。テキスト、--file、標準入力のいずれかで指定してください。"),
     (r"nothing in (.+) can be read aloud; .*",

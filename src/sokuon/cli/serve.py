@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -31,26 +32,32 @@ def serve(
     dictionary: Annotated[Path | None, typer.Option(help="User dictionary (JSON) instead of the usual one.")] = None,
 ) -> None:
     """Serve voices to OpenAI, VOICEVOX and Style-Bert-VITS2 clients."""
+    parts = server_parts()
+    from sokuon.cli.words import open_dictionary
+
+    given = {"host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory,
+             "wyoming_port": wyoming, "origins": tuple(origin or ())}  # fmt: skip
+    parts.set_up_log(log_level)
+    places, bert_folder = found_places(voices or [], bert, yes)
+    parts.serve(
+        parts.make_service(places, bert_folder, parts.read_settings(config, given), open_dictionary(dictionary))
+    )
+
+
+def server_parts() -> ModuleType:
+    """`sokuon.server.run`. Raises MissingExtraError."""
     try:
-        from sokuon.server.run import make_service, set_up_log
-        from sokuon.server.run import serve as listen
+        from sokuon.server import run
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sokuon"):
             raise
         raise MissingExtraError(
             f"the server needs {error.name}; install it with `pip install 'sokuon[server]'`."
         ) from error
-    from sokuon.cli.words import open_dictionary
-    from sokuon.server.settings import read_settings
-
-    given = {"host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory,
-             "wyoming_port": wyoming, "origins": tuple(origin or ())}  # fmt: skip
-    set_up_log(log_level)
-    places, bert_folder = _found(voices or [], bert, yes)
-    listen(make_service(places, bert_folder, read_settings(config, given), open_dictionary(dictionary)))
+    return run
 
 
-def _found(voices: list[str], bert: str | None, yes: bool) -> tuple[list[Path], Path | None]:
+def found_places(voices: list[str], bert: str | None, yes: bool) -> tuple[list[Path], Path | None]:
     """Voices and BERT as places of this machine, fetched where they are addresses."""
     from sokuon.voices.berts import BERT
     from sokuon.voices.fetch.address import is_address

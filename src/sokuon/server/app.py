@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -16,6 +16,7 @@ import sokuon
 from sokuon.server import errors, openai, sbv2, websocket
 from sokuon.server.gate import Gate
 from sokuon.server.service import Service
+from sokuon.server.studio import routes as studio
 from sokuon.server.voicevox import about
 from sokuon.server.voicevox import routes as voicevox
 from sokuon.server.voicevox.presets import Presets
@@ -49,6 +50,7 @@ def create_app(service: Service) -> FastAPI:
     presets = Presets(service.data / "presets.json")
     app.include_router(voicevox.router(service, presets))
     app.include_router(about.router(service, presets, Words(service.dictionary, service.data / "word_ids.json")))
+    app.include_router(studio.router(service))
 
     @app.get("/health", tags=["server"])
     async def health() -> dict[str, Any]:
@@ -60,8 +62,7 @@ def create_app(service: Service) -> FastAPI:
         """Figures for Prometheus."""
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    if (PAGE / "index.html").is_file():
-        app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    _add_page(app)
     app.add_middleware(Gate, settings=service.settings)
     return app
 
@@ -72,3 +73,17 @@ async def _wyoming(service: Service) -> Any:
     from sokuon.server.wyoming import serve_wyoming
 
     return await serve_wyoming(service, service.settings.wyoming_port)
+
+
+def _add_page(app: FastAPI) -> None:
+    """The studio: its files by name, so that every other path stays what it was (/speakers/ leads to /speakers)."""
+    files = StaticFiles(directory=PAGE)
+
+    def add(path: str, name: str) -> None:
+        @app.get(path, include_in_schema=False)
+        async def page(request: Request) -> Response:
+            return await files.get_response(name, request.scope)
+
+    add("/", "index.html")
+    for file in sorted(PAGE.iterdir()):
+        add(f"/{file.name}", file.name)

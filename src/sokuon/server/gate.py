@@ -26,7 +26,10 @@ _LOCAL_ORIGIN = re.compile(
     re.IGNORECASE,
 )
 _LOOPBACK = frozenset(["127.0.0.1", "::1", "localhost"])
-_OPEN = frozenset(["/health", "/v1/audio/voices", "/v1/audio/models"])  # Open WebUI reads the lists without its key
+_OPEN = frozenset([
+    "/health", "/v1/audio/voices", "/v1/audio/models",  # Open WebUI reads the lists without its key
+    "/", "/index.html", "/page.js", "/page.css", "/icon.svg",  # the studio, which then asks for the key
+])  # fmt: skip
 CSP = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: data:; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"

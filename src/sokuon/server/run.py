@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -19,10 +21,12 @@ from sokuon.server.catalogue import Catalogue
 from sokuon.server.metrics import Metrics
 from sokuon.server.scheduler import Scheduler
 from sokuon.server.service import Service
-from sokuon.server.settings import Settings
+from sokuon.server.settings import Settings, read_settings
 from sokuon.server.speech import Speech
 from sokuon.text import FrontEnd
 from sokuon.text.dictionary import UserDictionary
+
+__all__ = ["make_service", "read_settings", "serve", "server_config", "set_up_log"]
 
 _log = logging.getLogger("sokuon.server")
 _KEEP_ALIVE_S = 30
@@ -43,9 +47,21 @@ def make_service(
     return Service(settings, catalogue, speech, metrics, dictionary, settings.data or user_data_path("sokuon"))
 
 
-def serve(service: Service) -> None:
-    """Listen until told to stop; running requests finish within a bound."""
-    uvicorn.Server(server_config(service, create_app(service))).run()
+def serve(service: Service, opened: Callable[[str], None] | None = None) -> None:
+    """Listen until told to stop; running requests finish within a bound. `opened` hears the address once it answers."""
+    server = uvicorn.Server(server_config(service, create_app(service)))
+    if opened is not None:
+        threading.Thread(target=_tell, args=(server, opened), daemon=True).start()
+    server.run()
+
+
+def _tell(server: uvicorn.Server, opened: Callable[[str], None]) -> None:
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(0.02)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    opened(f"http://{host}:{port}/")
 
 
 def server_config(service: Service, app: ASGIApp) -> uvicorn.Config:

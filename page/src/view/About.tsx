@@ -1,0 +1,93 @@
+import { useEffect, useState } from "preact/hooks";
+import * as api from "../api";
+import { app, failed, playLine, setSettings } from "../app";
+import { t } from "../i18n";
+import { nameOf, resolve } from "../model/voices";
+import { useStore } from "../store";
+import { Dialog } from "./Dialog";
+
+/** The voice's card, its styles as a map, and the server that speaks. */
+export function AboutDialog({ close }: { close: () => void }) {
+  const name = useStore(app, (s) => s.history.now.settings.voice);
+  const voices = useStore(app, (s) => s.voices);
+  const choice = resolve(voices, name);
+  const [about, setAbout] = useState<api.About | null>(null);
+  useEffect(() => {
+    if (choice) void api.about(choice.voice.key).then(setAbout, failed);
+  }, [choice?.voice.key]);
+  return (
+    <Dialog name={t("about")} close={close}>
+      <h3>{choice?.voice.key}</h3>
+      {about && (
+        <>
+          <h4>{t("styleMap")}</h4>
+          <p class="hint">{t("styleMapHint")}</p>
+          <StyleMap about={about} />
+          <h4>{t("licence")}</h4>
+          <p>{about.licence ?? t("noLicence")}</p>
+          {about.card && (
+            <>
+              <h4>{t("card")}</h4>
+              <pre class="card" tabIndex={0}>{about.card}</pre>
+            </>
+          )}
+        </>
+      )}
+      <Server />
+    </Dialog>
+  );
+}
+
+const SIZE = 260;
+
+function StyleMap({ about }: { about: api.About }) {
+  const voices = useStore(app, (s) => s.voices);
+  const current = useStore(app, (s) => s.history.now.settings.voice);
+  const at = (value: number) => SIZE / 2 + value * (SIZE / 2 - 36);
+  const hear = (style: string) => {
+    const choice = resolve(voices, current);
+    const own = choice?.speaker.styles.find((s) => s.name === style);
+    if (!choice || !own) return;
+    setSettings({ voice: nameOf({ ...choice, style: own }) });
+    void playLine();
+  };
+  return (
+    <div class="map">
+      <svg viewBox={`0 0 ${SIZE} ${SIZE}`} aria-hidden="true">
+        <path d={`M${SIZE / 2} 8v${SIZE - 16}M8 ${SIZE / 2}h${SIZE - 16}`} />
+      </svg>
+      {about.styles.map(({ name, x, y }) => (
+        <button
+          class="point" aria-pressed={current.endsWith(`/${name}`)} onClick={() => hear(name)}
+          style={{ left: `${(100 * at(x)) / SIZE}%`, top: `${(100 * at(-y)) / SIZE}%` }}
+        >
+          {name}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Server() {
+  const [health, setHealth] = useState<Awaited<ReturnType<typeof api.health>> | null>(null);
+  const first = useStore(app, (s) => s.firstSoundMs);
+  useEffect(() => {
+    const look = () => void api.health().then(setHealth, failed);
+    look();
+    const timer = setInterval(look, 2000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <>
+      <h4>{t("server")}</h4>
+      <dl class="facts">
+        <dt>{t("version")}</dt>
+        <dd>{health?.version ?? "–"}</dd>
+        <dt>{t("loadedVoices")}</dt>
+        <dd>{health?.loaded.join(", ") || "–"}</dd>
+        <dt>{t("firstSound")}</dt>
+        <dd>{first === null ? "–" : `${(first / 1000).toFixed(2)} ${t("seconds")}`}</dd>
+      </dl>
+    </>
+  );
+}
