@@ -1,6 +1,6 @@
 """The decoder taught the phase of the fundamental (phases.py), from a published voice's decoder on.
 
-Half of the latents are real speech's with noise, half the acoustic model's, as in tune.py. Beside the spectral loss
+Some latents are real speech's with noise, most the acoustic model's, as in tune.py. Beside the spectral loss
 there is one on the complex spectrum below 4 kHz (with the phase given, the sound is determined there) and one on the
 lines at the frame rate. `--critics` adds discriminators over periods and spectra.
 `python -m sokuon_training.refine WORK_FOLDER --published training/builtin --minutes 60`
@@ -33,6 +33,7 @@ from sokuon_training.vocoder import CROP_FRAMES
 
 COHERENT, LINES, SPECTRAL, MATCHING = 0.5, 0.1, 15.0, 2.0
 MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
+REAL_PART = 4  # one in this many crops has real latents: the voice speaks with made ones
 MOST_NOISE = 0.15  # standard deviation on z
 
 
@@ -49,11 +50,11 @@ class Pairs:
     rng: np.random.Generator
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """(z [B, C, CROP_FRAMES], half of it real with noise, sound [B, CROP_FRAMES * HOP])."""
+        """(z [B, C, CROP_FRAMES], one part in REAL_PART real with noise, sound [B, CROP_FRAMES * HOP])."""
         chosen = self.rng.choice(self.starts, size)
-        half = size // 2
-        real = torch.stack([self.real[:, s : s + CROP_FRAMES] for s in chosen[:half]])
-        made = torch.stack([self.made[:, s : s + CROP_FRAMES] for s in chosen[half:]])
+        count = size // REAL_PART
+        real = torch.stack([self.real[:, s : s + CROP_FRAMES] for s in chosen[:count]])
+        made = torch.stack([self.made[:, s : s + CROP_FRAMES] for s in chosen[count:]])
         sound = torch.stack([self.samples[s * HOP : (s + CROP_FRAMES) * HOP] for s in chosen])
         z = torch.cat([blurred(real, self.empty, MOST_NOISE), blurred(made, self.empty, 0.0)])
         return z, sound.float() / 32768
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--halve-every", type=int, default=3000)
+    parser.add_argument("--average", type=float, default=0.998, help="decay of the running average of the weights")
     parser.add_argument("--critics", action="store_true")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -138,7 +140,7 @@ def main() -> None:
     decoder = prepared(args.published).to(device)
     optimizer = torch.optim.AdamW(decoder.parameters(), args.rate, betas=(0.8, 0.99), weight_decay=0.0)
     run = Run(args.work / "refined.pt", args.minutes)
-    average = Ema(decoder, 0.998)
+    average = Ema(decoder, args.average)
     run.keep(decoder=decoder, optimizer=optimizer, average=average)
     critics = Critics().to(device) if args.critics else None
     if critics is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +20,8 @@ from sokuon_training.carry import DEFAULT_NOISE, SILENT_LOG_STD
 from sokuon_training.decoder import Decoder
 from sokuon_training.export import VoiceInfo, save_voice
 from sokuon_training.features import SAMPLE_RATE
-from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS
+from sokuon_training.latents import LatentMap
+from sokuon_training.phases import PHASE_CHANNELS
 from sokuon_training.publish import NAME
 from sokuon_training.speak import averaged
 from sokuon_training.texts import STYLES, style_vectors
@@ -34,12 +36,13 @@ def voice_tensors(work: Path, folder: Path) -> dict[str, Tensor]:
     decoder.load_state_dict(averaged(work / "refined.pt"))
     torch.nn.init.zeros_(decoder.cond.weight)  # there is one speaker, and it was trained with a zero vector
     weights |= {f"dec.{k}": v for k, v in decoder.state_dict().items()}
-    spread_of(weights, CARRIER_CHANNELS, -math.log(DEFAULT_NOISE))
+    noisy = [c for c in LatentMap.load(work / "latents.npz").empty_channels if c not in PHASE_CHANNELS]
+    spread_of(weights, noisy, -math.log(DEFAULT_NOISE))  # white with unit power, as the decoder knows them
     spread_of(weights, PHASE_CHANNELS, SILENT_LOG_STD)
     return weights
 
 
-def spread_of(weights: dict[str, Tensor], channels: tuple[int, ...], log_std: float) -> None:
+def spread_of(weights: dict[str, Tensor], channels: Sequence[int], log_std: float) -> None:
     """The prior of these channels: mean 0, the same spread for every text."""
     weight, bias = weights["enc_p.proj.weight"].clone(), weights["enc_p.proj.bias"].clone()
     for channel in channels:
