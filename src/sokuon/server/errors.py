@@ -19,6 +19,17 @@ _PATH = re.compile(r"(?<![\w./])/(?:[^\s/'\"]+/)+[^\s'\",;]*")  # of this machin
 _log = logging.getLogger("sokuon.server")
 
 
+_DETAIL = {"type": "object", "required": ["detail"], "properties": {"detail": {}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {"application/json": {"schema": _DETAIL}},
+    }
+    for status, text in ((400, "Bad kana"), (404, "Unknown"), (413, "Too long"), (422, "Bad input"), (503, "Busy"))
+}
+"""What /docs says of errors outside of /v1: `detail` is a sentence, or a list of problems with their places."""
+
+
 class RequestError(SokuonError):
     """A request that cannot be served: status, sentence, and for OpenAI the parameter and a code."""
 

@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse, Response
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Choice, Listed
 from sokuon.server.encoding import wav_bytes
-from sokuon.server.errors import plain_error
+from sokuon.server.errors import PROBLEMS, plain_error
 from sokuon.server.service import Service
 from sokuon.server.speech import Order
 from sokuon.server.voicevox.moras import morae_of
@@ -38,7 +38,7 @@ class ParameterError(Exception):
 
 def router(service: Service) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["Style-Bert-VITS2"])
+    routes = APIRouter(tags=["Style-Bert-VITS2"], responses=PROBLEMS)
     _voice(routes, service)
     _models(routes, service)
     return routes
@@ -89,13 +89,13 @@ def _voice(routes: APIRouter, service: Service) -> None:
         return Response(data, media_type="audio/wav")
 
     @routes.post("/g2p")
-    async def g2p(text: str) -> list[tuple[str, int]]:
+    async def g2p(text: str) -> list[list[str | int]]:
         """The morae of a text and their tones."""
         said = service.checked_text(text, "text", may_be_empty=True)
 
-        def read() -> list[tuple[str, int]]:
+        def read() -> list[list[str | int]]:
             sentences = service.speech.front_end.sentences(said)
-            return [(m.text, m.tone) for s in sentences for m in morae_of(s.phonemes.symbols, s.phonemes.tones)]
+            return [[m.text, m.tone] for s in sentences for m in morae_of(s.phonemes.symbols, s.phonemes.tones)]
 
         return await asyncio.to_thread(read)
 

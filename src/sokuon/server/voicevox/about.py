@@ -16,7 +16,7 @@ import sokuon
 from sokuon.errors import SokuonError
 from sokuon.formats.about import About, SpeakerAbout, read_about
 from sokuon.server.catalogue import Listed, Speaker
-from sokuon.server.errors import RequestError, plain_error
+from sokuon.server.errors import PROBLEMS, RequestError, plain_error
 from sokuon.server.service import Service
 from sokuon.server.voicevox.models import AudioQuery, Preset, Word
 from sokuon.server.voicevox.presets import Presets
@@ -38,7 +38,7 @@ _SINGING = (
 
 def router(service: Service, presets: Presets, words: Words) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["VOICEVOX"], strict_content_type=False)
+    routes = APIRouter(tags=["VOICEVOX"], strict_content_type=False, responses=PROBLEMS)
     _facts(routes, service)
     _speakers(routes, service)
     _presets(routes, presets)
@@ -200,7 +200,7 @@ def _absent(routes: APIRouter) -> None:
         return plain_error(501, "These voices do not sing.")
 
     for method, path in _SINGING:
-        routes.add_api_route(path, absent, methods=[method], response_class=Response, status_code=501)
+        routes.add_api_route(path, absent, methods=[method], response_class=Response, include_in_schema=False)
 
 
 def _speaker(speaker: Speaker) -> dict[str, Any]:

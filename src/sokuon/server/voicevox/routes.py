@@ -17,7 +17,7 @@ from sokuon.audio.resample import Resampler, resample
 from sokuon.audio.sound import Audio
 from sokuon.server.catalogue import Choice, UnknownVoiceError
 from sokuon.server.encoding import open_encoder, wav_bytes
-from sokuon.server.errors import RequestError
+from sokuon.server.errors import PROBLEMS, RequestError
 from sokuon.server.service import Service, SpokenResponse
 from sokuon.server.speech import Listening
 from sokuon.server.voicevox.kana import KanaError, parse
@@ -44,7 +44,8 @@ def choice_of(service: Service, style_id: int) -> Choice:
 
 def router(service: Service, presets: Presets) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["VOICEVOX"], strict_content_type=False)  # voicevox-py sends none; Origin is checked before
+    # voicevox-py sends no content type; what that guards against, the check of Origin has refused before
+    routes = APIRouter(tags=["VOICEVOX"], strict_content_type=False, responses=PROBLEMS)
     work = Synthesis(service)
     _queries(routes, service, work, presets)
     _sounds(routes, service, work)
