@@ -31,7 +31,7 @@ export default defineConfig({
   server: {
     fs: { allow: [here("..")] },
     proxy: Object.fromEntries(
-      ["/studio", "/v1", "/user_dict", "/presets", "/health", "/metrics"].map((path) => [path, "http://127.0.0.1:50021"]),
+      ["/studio", "/v1", "/user_dict", "/presets", "/add_preset", "/delete_preset", "/user_dict_word", "/health", "/metrics"].map((path) => [path, "http://127.0.0.1:50021"]),
     ),
   },
   test: {

@@ -1,6 +1,7 @@
 import type { Frame } from "./audio/frames";
 import { FrameReader } from "./audio/frames";
 import type { Phrase } from "./model/phrases";
+import type { Preset } from "./model/presets";
 import type { LineRequest } from "./model/requests";
 
 export interface VoiceEntry {
@@ -153,6 +154,24 @@ export async function teach(word: { surface: string; pronunciation: string; acce
 
 export async function forget(id: string): Promise<void> {
   await ask(`user_dict_word/${encodeURIComponent(id)}`, { method: "DELETE" });
+}
+
+export async function presets(): Promise<Preset[]> {
+  return (await ask("presets")).json();
+}
+
+export async function addPreset(preset: Preset): Promise<void> {
+  await post("add_preset", preset);
+}
+
+export async function deletePreset(id: number): Promise<void> {
+  await ask(`delete_preset?id=${id}`, { method: "POST" });
+}
+
+/** Requests that the server is working on. */
+export async function underWay(): Promise<number> {
+  const page = await (await ask("metrics")).text();
+  return Number(/^sokuon_requests_under_way (\S+)$/m.exec(page)?.[1] ?? 0);
 }
 
 export async function health(): Promise<{ version: string; loaded: string[]; [key: string]: unknown }> {

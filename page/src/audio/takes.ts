@@ -21,6 +21,8 @@ export interface Take {
 const MOST_SAMPLES = 20 * 60 * 24_000; // about twenty minutes, 58 MB
 
 export class Takes {
+  /** Seconds of sound in a second, of the last line that was asked for: computing and sending. */
+  speed: number | null = null;
   private kept = new Map<string, Take>();
 
   find(request: LineRequest): Take | undefined {
@@ -40,10 +42,12 @@ export class Takes {
     const take: Take = {
       key, rate: 0, chunks: [], samples: 0, words: [], phones: [], gap: 0, done: false, error: null,
     };
+    const began = performance.now();
     for await (const { head, samples } of api.speak(request, signal)) {
       if (head.end) {
         take.gap = head.gap ?? 0;
         take.done = true;
+        this.speed = (1000 * seconds(take)) / (performance.now() - began);
         break;
       }
       take.rate = head.rate ?? take.rate;

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api";
-import { app, failed, playLine, setSettings } from "../app";
+import { app, failed, playLine, setSettings, takes } from "../app";
 import { t } from "../i18n";
 import { nameOf, resolve } from "../model/voices";
 import { useStore } from "../store";
@@ -70,9 +70,10 @@ function StyleMap({ about }: { about: api.About }) {
 
 function Server() {
   const [health, setHealth] = useState<Awaited<ReturnType<typeof api.health>> | null>(null);
+  const [load, setLoad] = useState<number | null>(null);
   const first = useStore(app, (s) => s.firstSoundMs);
   useEffect(() => {
-    const look = () => void api.health().then(setHealth, failed);
+    const look = () => void Promise.all([api.health().then(setHealth), api.underWay().then(setLoad)]).catch(failed);
     look();
     const timer = setInterval(look, 2000);
     return () => clearInterval(timer);
@@ -85,6 +86,10 @@ function Server() {
         <dd>{health?.version ?? "–"}</dd>
         <dt>{t("loadedVoices")}</dt>
         <dd>{health?.loaded.join(", ") || "–"}</dd>
+        <dt>{t("underWay")}</dt>
+        <dd>{load ?? "–"}</dd>
+        <dt>{t("speedFactor")}</dt>
+        <dd>{takes.speed === null ? "–" : t("timesRealTime").replace("#", takes.speed.toFixed(1))}</dd>
         <dt>{t("firstSound")}</dt>
         <dd>{first === null ? "–" : `${(first / 1000).toFixed(2)} ${t("seconds")}`}</dd>
       </dl>

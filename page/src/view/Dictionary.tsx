@@ -50,11 +50,11 @@ export function WordDialog({ draft, close }: { draft: WordDraft; close: () => vo
             ))}
           </select>
         </label>
-        <label class="slider">
+        <div class="slider">
           <span>{t("priority")}</span>
           <output>{priority}</output>
-          <input type="range" min={0} max={10} step={1} value={priority} onInput={(e) => setPriority(e.currentTarget.valueAsNumber)} />
-        </label>
+          <input type="range" aria-label={t("priority")} min={0} max={10} step={1} value={priority} onInput={(e) => setPriority(e.currentTarget.valueAsNumber)} />
+        </div>
         {wrong && <p class="wrong" role="alert">{wrong}</p>}
         <div class="row end">
           <button type="button" class="plain" onClick={close}>{t("cancel")}</button>

@@ -118,15 +118,15 @@ type Ranged = Exclude<keyof typeof RANGES, "pause">;
 function Slider({ name, value, unit = "", disabled = false }: { name: Ranged; value: number; unit?: string; disabled?: boolean }) {
   const [low, high, step] = RANGES[name];
   return (
-    <label class="slider" title={disabled ? t("needsPitch") : undefined}>
+    <div class="slider" title={disabled ? t("needsPitch") : undefined}>
       <span>{t(name)}</span>
       <output>{`${value.toFixed(2)}${unit}`}</output>
       <input
-        type="range" min={low} max={high} step={step} value={value} disabled={disabled}
+        type="range" aria-label={t(name)} min={low} max={high} step={step} value={value} disabled={disabled}
         onInput={(e) => setSettings({ [name]: e.currentTarget.valueAsNumber })}
         onDblClick={() => setSettings({ [name]: DEFAULTS[name] })}
       />
-    </label>
+    </div>
   );
 }
 

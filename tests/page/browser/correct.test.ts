@@ -227,6 +227,22 @@ test("a cast speaks a dialogue in voices of its own, without reading the names",
   expect(phones.map((p) => p[0]).slice(0, 3).join("")).toBe("ame");
 });
 
+test("a preset is one for other clients of the server, too", async () => {
+  await page.getByText("プリセット", { exact: true }).click();
+  const speed = page.getByRole("slider", { name: /話速/ });
+  await speed.fill("1.5");
+  await page.getByRole("textbox", { name: "名前" }).fill("早口");
+  await page.getByRole("button", { name: "今の設定を保存" }).click();
+  await page.getByRole("button", { name: "早口", exact: true }).waitFor();
+  const shared = await (await fetch(`${server.url}/presets`)).json();
+  expect(shared).toMatchObject([{ name: "早口", speedScale: 1.5 }]);
+  await speed.fill("1");
+  await page.getByRole("button", { name: "早口", exact: true }).click();
+  await expect.poll(() => speed.inputValue()).toBe("1.5");
+  await page.getByRole("button", { name: "消す: 早口" }).click();
+  await page.getByRole("button", { name: "早口", exact: true }).waitFor({ state: "detached" });
+});
+
 test("axe finds nothing serious, light and dark, in windows and while it plays", async () => {
   const check = async (where: string) => {
     if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe.source);

@@ -3,6 +3,7 @@ import { BANDS, Columns, fft } from "../../../page/src/audio/spectrum";
 import { writeSizes } from "../../../page/src/api";
 import { changed, newHistory, redone, undone } from "../../../page/src/model/history";
 import { morae, toKatakana } from "../../../page/src/model/kana";
+import { fromPreset, toPreset } from "../../../page/src/model/presets";
 import { DEFAULTS, emptyProject, fromFile, toFile } from "../../../page/src/model/project";
 import { curlLine, lineRequest } from "../../../page/src/model/requests";
 import { clock, subtitles } from "../../../page/src/model/subtitles";
@@ -107,6 +108,22 @@ describe("projects", () => {
     const command = curlLine("http://h", [{ ...lineRequest(project, [{ text: "it's", start: 0, end: 4, character: null }], 0) }], "wav");
     expect(command).toContain(`it'\\''s`);
     expect(command).not.toContain("null");
+  });
+});
+
+describe("presets", () => {
+  const voices = [{ key: "v", speakers: [{ name: "s", uuid: "u", styles: [{ name: "t", id: 5 }] }], sample_rate: 24000, licence: null, megabytes: 1, loaded: true }];
+
+  test.each([[0, 0], [1, 0.2], [0.5, 0.1], [5, 1], [2.5, 0.6]])("style strength %d and rhythm %d come back", (style_weight, sdp_ratio) => {
+    const settings = { ...DEFAULTS, voice: "v/s/t", style_weight, sdp_ratio, speed: 1.3, pitch: 0.9 };
+    const preset = toPreset("名", settings, voices)!;
+    expect([preset.style_id, preset.speaker_uuid]).toEqual([5, "u"]);
+    expect({ ...settings, ...fromPreset(preset, voices) }).toEqual(settings);
+  });
+
+  test("one of another client is bounded, and of an unknown style it keeps the voice", () => {
+    const preset = { ...toPreset("n", DEFAULTS, voices)!, style_id: 9, speedScale: 50, intonationScale: 2 };
+    expect(fromPreset(preset, voices)).toEqual({ speed: 2, style_weight: 5, sdp_ratio: 0.2, pitch: 1 });
   });
 });
 
