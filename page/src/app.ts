@@ -173,7 +173,7 @@ export async function cut(): Promise<Line[]> {
   const { text, cast } = project();
   const parts = segments(text, cast);
   const found = parts.length ? await api.sentences(parts.map((part) => part.text), own.signal) : [];
-  const lines = toLines(parts, found);
+  const lines = toLines(text, parts, found);
   if (own.signal.aborted) return app.get().lines;
   reached();
   const index = lineAt(lines, caret ?? selectedLine()?.start ?? 0);

@@ -53,6 +53,12 @@ def test_sentences_are_the_text(http: httpx.Client) -> None:
     assert found[1] == []
 
 
+def test_blank_lines_make_a_longer_pause(http: httpx.Client) -> None:
+    assert http.post("/studio/sentences", json={"texts": ["一。\n\n二。"]}).json()["sentences"] == [["一。", "二。"]]
+    plain, paragraph = (spoken(http, text=text, next="はい。")[0][-1]["gap"] for text in (TEXT, TEXT + "\n\n"))
+    assert paragraph > plain + 0.2
+
+
 def test_lengths_that_are_read_are_the_lengths_that_are_spoken(http: httpx.Client) -> None:
     read = sum(s for p in phrases(http) for m in p["moras"] for s in m["seconds"])
     heads, samples = spoken(http)

@@ -7,6 +7,8 @@ export interface Line {
   end: number;
   /** Who says it, in a dialogue with a cast. */
   character: string | null;
+  /** Blank lines follow, which make a longer pause. */
+  paragraph: boolean;
 }
 
 export interface Segment {
@@ -41,8 +43,14 @@ export function segments(text: string, cast: Record<string, string>): Segment[] 
   return found;
 }
 
-/** Lines of segments from the sentences that the server found in each. */
-export function toLines(parts: Segment[], sentences: string[][]): Line[] {
+/** Lines of a text from its segments and the sentences that the server found in each. */
+export function toLines(text: string, parts: Segment[], sentences: string[][]): Line[] {
+  const lines = found(parts, sentences);
+  const between = (i: number) => text.slice(lines[i]!.end, lines[i + 1]?.start ?? 0);
+  return lines.map((line, i) => ({ ...line, paragraph: /\n[^\S\n]*\n/.test(between(i)) }));
+}
+
+function found(parts: Segment[], sentences: string[][]): Omit<Line, "paragraph">[] {
   return parts.flatMap((part, i) => {
     let place = 0;
     return (sentences[i] ?? []).flatMap((text) => {

@@ -19,7 +19,7 @@ export function lineRequest(project: Project, lines: Line[], index: number, inst
   return {
     ...settings,
     voice,
-    text: line.text,
+    text: line.paragraph ? `${line.text}\n\n` : line.text,
     phrases: givenPhrases(correction, settings.speed),
     pause,
     next: pause === null ? (lines[index + 1]?.text ?? null) : null,

@@ -42,7 +42,7 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const command = ["-m", "sokuon", "serve", "--port", String(this.port), "--dictionary", join(this.folder, "dictionary.json")];
+    const command = ["-m", "sokuon", "serve", "--port", String(this.port), "--dictionary", join(this.folder, "dictionary.json"), "--log-level", "warning"];
     const environment = { ...process.env, SOKUON_DATA: join(this.folder, "data") };
     const own = (this.process = spawn(PYTHON, command, { env: environment, stdio: ["ignore", "inherit", "inherit"] }));
     for (const end = Date.now() + 60_000; Date.now() < end; await pause(100)) {

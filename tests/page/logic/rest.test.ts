@@ -95,7 +95,7 @@ describe("projects", () => {
   });
 
   test("a line asks for its correction at the speed that is set, for its character's voice, and for what comes next", () => {
-    const lines = [{ text: "箸。", start: 0, end: 2, character: "太郎" }, { text: "橋。", start: 2, end: 4, character: null }];
+    const lines = [{ text: "箸。", start: 0, end: 2, character: "太郎", paragraph: false }, { text: "橋。", start: 2, end: 4, character: null, paragraph: false }];
     const first = lineRequest({ ...project, settings: { ...project.settings, speed: 2, voice: "x" } }, lines, 0);
     expect(first.phrases![0]!.moras[0]).toEqual({ text: "ハ", tone: 1, seconds: [0.1, 0.1] });
     expect([first.voice, first.pause, first.next]).toEqual(["a/b/c", 0.3, null]);
@@ -105,7 +105,7 @@ describe("projects", () => {
   });
 
   test("the command survives a shell", () => {
-    const command = curlLine("http://h", [{ ...lineRequest(project, [{ text: "it's", start: 0, end: 4, character: null }], 0) }], "wav");
+    const command = curlLine("http://h", [{ ...lineRequest(project, [{ text: "it's", start: 0, end: 4, character: null, paragraph: false }], 0) }], "wav");
     expect(command).toContain(`it'\\''s`);
     expect(command).not.toContain("null");
   });

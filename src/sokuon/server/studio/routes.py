@@ -28,7 +28,7 @@ from sokuon.server.studio.orders import choice_of, lengths_of, order_of, pause_a
 from sokuon.server.studio.reading import reading_of
 from sokuon.storage.tensors import F32
 from sokuon.text.markup import MarkupReader, restore
-from sokuon.text.sentences import split_sentences
+from sokuon.text.sentences import PARAGRAPH, mark_paragraphs, split_sentences
 
 _FRAMES = "application/octet-stream"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -94,7 +94,8 @@ def router(service: Service) -> APIRouter:
 def _sentences(text: str) -> list[str]:
     marked = MarkupReader({}).read(text)
     marks = iter(marked.marks)
-    return [restore(piece, marks)[0] for piece in split_sentences(marked.text)]
+    pieces = split_sentences(mark_paragraphs(marked.text))
+    return [restore(piece.replace(PARAGRAPH, "").rstrip(), marks)[0] for piece in pieces]
 
 
 async def _frames(service: Service, line: Line, request: Request, listening: Listening) -> AsyncIterator[bytes]:
