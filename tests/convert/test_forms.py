@@ -374,3 +374,19 @@ def test_a_member_that_unpacks_without_end_is_cut(tmp_path: Path, monkeypatch: p
     archive(tmp_path / "v.sbv2", {"model.onnx": b"\0" * 100_000, "style_vectors.json": STYLE_JSON})
     with pytest.raises(VoiceError, match=r"its model\.onnx is larger than any voice's"):
         convert_voice(tmp_path / "v.sbv2", tmp_path / "back")
+
+
+def test_names_that_are_no_text_are_refused(source: Path, tmp_path: Path) -> None:
+    """The library of protocol buffers gives bytes for what is not UTF-8 (found by test_mutated)."""
+    export_voice(source, tmp_path / "out", Layout.SBV2_ONNX)
+    path = tmp_path / "out" / "out.onnx"
+    path.write_bytes(path.read_bytes().replace(b"enc_p.proj.bias", b"enc_p.proj.\xffias"))
+    with pytest.raises(VoiceError, match="a name that is no text"):
+        convert_voice(tmp_path / "out", tmp_path / "back")
+
+
+def test_a_manifest_that_lacks_names_is_refused(source: Path, tmp_path: Path) -> None:
+    """Found by test_mutated."""
+    write_aivm(source, tmp_path / "voice.aivm", speakers=[{"local_id": 0, "styles": [{"name": "a", "local_id": 0}]}])
+    with pytest.raises(VoiceError, match="damaged AIVM metadata"):
+        convert_voice(tmp_path / "voice.aivm", tmp_path / "back")

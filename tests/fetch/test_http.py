@@ -269,3 +269,17 @@ def test_an_answer_that_makes_no_sense_is_said(aivis: tuple[Server, Aivis], body
     aivis[0].faults += [(f"aivm-models/{UUID}", Answer(200, body))]
     with pytest.raises(DownloadError):
         resolve(f"aivis://{UUID}")
+
+
+def test_where_a_voice_came_from_stays_with_its_conversion(tiny: Path, tmp_path: Path) -> None:
+    from sokuon.export.voice import Layout, export_voice
+    from sokuon.formats.about import read_about
+    from sokuon.loading import converted_voice
+
+    export_voice(tiny / "voice", tmp_path / "tiny.aivmx", Layout.AIVMX)
+    body = (tmp_path / "tiny.aivmx").read_bytes()
+    with serving(lambda request: ranged(request, body, "one")) as server:
+        origin = read_about(converted_voice(resolve(f"{server.url}/tiny.aivmx"))).origin
+        assert origin is not None
+        assert origin["address"] == f"{server.url}/tiny.aivmx"
+        assert list(origin["sha256"]) == ["tiny.aivmx"]

@@ -48,7 +48,16 @@ class OnnxFile:
             self._read()
         except VoiceError as error:
             raise VoiceError(f"{path}: {error}") from error
-        except (OSError, ValueError, TypeError, OverflowError, MemoryError, RecursionError, DecodeError) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            LookupError,
+            OverflowError,
+            MemoryError,
+            RecursionError,
+            DecodeError,
+        ) as error:
             raise VoiceError(f"{path} is not a complete ONNX file ({error}); download it again.") from error
 
     def _read(self) -> None:
@@ -60,6 +69,8 @@ class OnnxFile:
         if len(places[_NODE]) > _MOST_NODES or len(places[_INITIALIZER]) > _MOST_TENSORS:
             raise ValueError("it has more nodes or tensors than any voice")
         self.nodes = [onnx.NodeProto.FromString(self._bytes(f)) for f in places[_NODE]]
+        if not all(_has_names(node) for node in self.nodes):
+            raise ValueError("a node has a name that is no text")
         constants = (_constant(node) for node in self.nodes if node.op_type == "Constant")
         self.tensors: Mapping[str, npt.NDArray[Any]] = {
             **dict(item for item in constants if item is not None),
@@ -82,6 +93,8 @@ class OnnxFile:
             if field.end - field.begin - (raw.end - raw.begin) > _MOST_PART_BYTES:
                 raise ValueError("a tensor's description is larger than any voice needs")
             header = onnx.TensorProto.FromString(self._map[field.begin : raw.start] + self._map[raw.end : field.end])
+        if type(header.name) is not str:
+            raise ValueError("a tensor has a name that is no text")
         shape = tuple(header.dims)
         if len(shape) > _MOST_AXES or min(shape, default=0) < 0:
             raise ValueError(f"tensor {header.name!r} has an impossible shape")
@@ -106,10 +119,15 @@ class OnnxFile:
         return _view(data, header, shape, begin, int(place.get("length", len(data) - begin)))
 
 
+def _has_names(node: onnx.NodeProto) -> bool:
+    """True if all its names are text: the library gives bytes for what is not UTF-8."""
+    return all(type(name) is str for name in (node.name, node.op_type, *node.input, *node.output))
+
+
 def _constant(node: onnx.NodeProto) -> tuple[str, npt.NDArray[Any]] | None:
     """What a node holds that simplifiers put in the place of an initializer."""
     value = next((a.t for a in node.attribute if a.name == "value"), None)
-    if value is None or value.data_type not in _TYPES or value.data_location == TensorProto.EXTERNAL:
+    if value is None or not node.output or value.data_type not in _TYPES or value.data_location == TensorProto.EXTERNAL:
         return None
     return node.output[0], numpy_helper.to_array(value)
 

@@ -33,6 +33,15 @@ _SCALE, _SHIFT = "sdp.flows.0.logs", "sdp.flows.0.m"
 def recover(file: OnnxFile) -> dict[str, Array]:
     """Tensors by the names a checkpoint has for them. Raises VoiceError if the graph has other names."""
     prefix = _prefix(file)
+    try:
+        return _recovered(file, prefix)
+    except (LookupError, StopIteration, TypeError, ValueError) as error:
+        if isinstance(error, VoiceError):
+            raise
+        raise VoiceError(f"{file.path} is damaged ({error!r}); download it again.") from error
+
+
+def _recovered(file: OnnxFile, prefix: str) -> dict[str, Array]:
     found = {
         name.removeprefix(prefix): array
         for name, array in file.tensors.items()

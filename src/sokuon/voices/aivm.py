@@ -36,25 +36,13 @@ class AivmMetadata:
     manifest: Mapping[str, Any]
     config: Mapping[str, Any]
     styles: F32  # [styles, 256]
+    speaker_rows: Mapping[str, int]  # speaker → row of the speaker table, in the manifest's order
+    style_rows: Mapping[str, int]  # style → row of the style vectors
 
     @property
     def name(self) -> str:
         """The voice's name."""
         return str(self.manifest.get("name") or "voice")
-
-    @property
-    def speaker_rows(self) -> dict[str, int]:
-        """Speaker → row of the speaker table, in the manifest's order."""
-        return _rows(self.manifest["speakers"])
-
-    @property
-    def style_rows(self) -> dict[str, int]:
-        """Style → row of the style vectors; a name that speakers use for different rows is told apart by speaker."""
-        rows: dict[str, int] = {}
-        for speaker in self.manifest["speakers"]:
-            for name, row in _rows(speaker["styles"]).items():
-                rows[name if rows.get(name, row) == row else f"{speaker['name']}/{name}"] = row
-        return rows
 
 
 def read_metadata(path: Path) -> AivmMetadata | None:
@@ -88,7 +76,17 @@ def _parsed(found: Mapping[str, str]) -> AivmMetadata:
     config = parse_record(found["aivm_hyper_parameters"].encode())
     if not isinstance(config, dict):
         raise VoiceError("its hyper-parameters are not a configuration.")
-    return AivmMetadata(manifest, config, _style_vectors(found))
+    speakers = manifest["speakers"]
+    return AivmMetadata(manifest, config, _style_vectors(found), _rows(speakers), _style_rows(speakers))
+
+
+def _style_rows(speakers: Any) -> dict[str, int]:
+    """A name that speakers use for different rows is told apart by speaker."""
+    rows: dict[str, int] = {}
+    for speaker in speakers:
+        for name, row in _rows(speaker["styles"]).items():
+            rows[name if rows.get(name, row) == row else f"{speaker['name']}/{name}"] = row
+    return rows
 
 
 def _style_vectors(found: Mapping[str, str]) -> F32:
