@@ -60,6 +60,8 @@ class Round:
     requests: list[Played] = field(default_factory=list)
     health_ms: list[float] = field(default_factory=list)
     memory_mb: float = 0.0
+    kept: list[tuple[float, float, int, int]] = field(default_factory=list)
+    """Every second: seconds, MB, threads, open files of the server."""
 
     def figures(self) -> dict[str, float | int | str]:
         """What the table shows."""
@@ -188,22 +190,40 @@ async def _measured(done: Round, client: Client, pid: int, work: list) -> None:
         while True:
             with contextlib.suppress(OSError):
                 done.health_ms.append(await client.health_ms("/health"))
-            done.memory_mb = max(done.memory_mb, resident_mb(pid))
+            done.kept.append((round(time.monotonic() - began, 1), *resources(pid)))
+            done.memory_mb = max(done.memory_mb, done.kept[-1][1])
             await asyncio.sleep(0.25)
 
-    watching, began = asyncio.create_task(watch()), time.monotonic()
+    began = time.monotonic()
+    watching = asyncio.create_task(watch())
     await asyncio.gather(*work)
     done.seconds = time.monotonic() - began
     watching.cancel()
 
 
-def resident_mb(pid: int) -> float:
-    """Of another process; 0 where it cannot be seen."""
+def resources(pid: int) -> tuple[float, int, int]:
+    """MB in memory, threads and open files of another process; 0 where it cannot be seen."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1000
-    except (OSError, StopIteration):
-        return 0.0
+        fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return int(fields["VmRSS"].split()[0]) / 1000, int(fields["Threads"]), files
+    except (OSError, KeyError):
+        return 0.0, 0, 0
+
+
+def growth(done: Round) -> str:
+    """How much memory grew after the first quarter: from its median in the second quarter to that in the last."""
+    quarter = len(done.kept) // 4
+    if quarter < 10:
+        return ""
+    early, late = done.kept[quarter : 2 * quarter], done.kept[-quarter:]
+    before, after = (statistics.median(mb for _, mb, _, _ in part) for part in (early, late))
+    threads, files = ({value[i] for value in done.kept[quarter:]} for i in (2, 3))
+    return (
+        f"memory {before:.0f} -> {after:.0f} MB ({100 * (after / before - 1):+.1f} %), threads {min(threads)} to "
+        f"{max(threads)}, open files {min(files)} to {max(files)}"
+    )
 
 
 @contextlib.contextmanager
@@ -242,6 +262,8 @@ async def rounds(options: argparse.Namespace, name: str, url: str, pid: int) -> 
     for count in options.listeners:
         seen.append(await closed_loop(client, name, count, options.seconds, options.leave, pid))
         show(seen[-1])
+        if options.leave and pid:
+            print(growth(seen[-1]))
     for rate in options.rate:
         seen.append(await open_loop(client, name, rate, options.seconds, options.leave, pid))
         show(seen[-1])

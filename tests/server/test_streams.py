@@ -197,6 +197,19 @@ def test_wyoming_speaks_while_text_comes(wyoming: tuple[int, Service]) -> None:
     asyncio.run(talk())
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [b"no json\n", b'{"type": "synthesize", "payload_length": 9999999999}\n', b"x" * 200_000, b"[]\n",
+     b'{"type": "synthesize", "data": {}}\n', b'{"type": "synthesize", "data_length": -1}\n'],
+)  # fmt: skip
+def test_wyoming_drops_what_is_no_message(wyoming: tuple[int, Service], sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", wyoming[0]), timeout=10) as client:
+        client.sendall(sent)
+        with contextlib.suppress(ConnectionError):
+            assert client.recv(100) == b""
+    test_wyoming_describes_and_speaks(wyoming)
+
+
 def test_wyoming_notices_who_leaves(wyoming: tuple[int, Service]) -> None:
     async def talk() -> None:
         async with AsyncTcpClient("127.0.0.1", wyoming[0]) as client:

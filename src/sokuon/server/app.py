@@ -32,7 +32,9 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         wyoming = await _wyoming(service)
+        warming = asyncio.create_task(asyncio.to_thread(service.warm_up))
         yield
+        await asyncio.wait({warming})
         if wyoming is not None:
             await wyoming.stop()
         await asyncio.to_thread(service.speech.scheduler.stop, STOP_S)

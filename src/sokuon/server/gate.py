@@ -7,6 +7,7 @@ buffered.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 import uuid
@@ -30,6 +31,7 @@ _OPEN = frozenset([
     "/health", "/v1/audio/voices", "/v1/audio/models",  # Open WebUI reads the lists without its key
     "/", "/index.html", "/page.js", "/page.css", "/icon.svg",  # the studio, which then asks for the key
 ])  # fmt: skip
+_BODY_S = 30.0  # between two parts of a body
 CSP = (
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: data:; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -69,7 +71,7 @@ class Gate:
         if refusal is not None:
             await _refuse(scope, receive, answer, *refusal)
             return
-        await self._app(scope, self._bounded(receive), answer)
+        await self._app(scope, receive if scope["type"] == "websocket" else self._bounded(receive), answer)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host, origin, path = headers.get("host", ""), headers.get("origin"), scope["path"]
@@ -116,13 +118,17 @@ class Gate:
         return answer
 
     def _bounded(self, receive: Receive) -> Receive:
-        """Ends a body without a length that grows beyond the bound."""
-        left = self._settings.body_bytes
+        """Ends a body that grows beyond the bound without having named its length, or does not come."""
+        left, comes = self._settings.body_bytes, True
 
         async def bounded() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, comes
+            try:
+                message = await asyncio.wait_for(receive(), _BODY_S) if comes else await receive()
+            except asyncio.TimeoutError:
+                return {"type": "http.disconnect"}
             if message["type"] == "http.request":
+                comes = bool(message.get("more_body"))
                 left -= len(message.get("body", b""))
                 if left < 0:
                     return {"type": "http.disconnect"}

@@ -18,6 +18,7 @@ from sokuon.networks.runtime import Runtime
 from sokuon.networks.threads import thread_count
 from sokuon.server.app import create_app
 from sokuon.server.catalogue import Catalogue
+from sokuon.server.gate import is_loopback
 from sokuon.server.metrics import Metrics
 from sokuon.server.scheduler import Scheduler
 from sokuon.server.service import Service
@@ -49,6 +50,11 @@ def make_service(
 
 def serve(service: Service, opened: Callable[[str], None] | None = None) -> None:
     """Listen until told to stop; running requests finish within a bound. `opened` hears the address once it answers."""
+    settings = service.settings
+    if not is_loopback(settings.host) and settings.api_key is None:
+        _log.warning("%s can be reached by other machines, and no key is asked for; set --api-key.", settings.host)
+    voices = ", ".join(voice.key for voice in service.catalogue.voices[:20])
+    _log.info("http://%s:%d speaks as %s; /docs lists the APIs", settings.host, settings.port, voices)
     server = uvicorn.Server(server_config(service, create_app(service)))
     if opened is not None:
         threading.Thread(target=_tell, args=(server, opened), daemon=True).start()

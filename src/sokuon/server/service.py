@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from sokuon.audio.sound import Audio
+from sokuon.errors import SokuonError
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Catalogue, Choice
 from sokuon.server.errors import RequestError
@@ -18,6 +20,8 @@ from sokuon.server.metrics import Metrics
 from sokuon.server.settings import Settings
 from sokuon.server.speech import Listening, Order, Speech
 from sokuon.text.dictionary import UserDictionary
+
+_log = logging.getLogger("sokuon.server")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,15 @@ class Service:
     dictionary: UserDictionary
     data: Path
     """Folder of what clients store: presets, ids of words."""
+
+    def warm_up(self) -> None:
+        """Load what the first request would wait for: the dictionary, the first voice, those of `preload`."""
+        self.speech.front_end.phonemize("あ")
+        for key in dict.fromkeys((self.catalogue.default.voice.key, *self.settings.preload)):
+            try:
+                self.catalogue.load(key)
+            except SokuonError as error:
+                _log.warning("%s", error)
 
     def checked_text(self, text: str, param: str, *, may_be_empty: bool = False) -> str:
         """The text, if it is neither too long nor (unless that is allowed) without anything to say."""

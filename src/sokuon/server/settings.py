@@ -36,6 +36,8 @@ class Settings:
     """Names this server goes by beside those of loopback, where it listens on loopback only."""
     aliases: bool = True
     """Take VOICEVOX style ids below 1000, which no voice here has, as the first voice's first style."""
+    preload: tuple[str, ...] = ()
+    """Voices to load at the start, besides the first."""
     voices: Mapping[str, str] = field(default_factory=dict)
     """OpenAI voice names (alloy, …) → voice/speaker/style."""
     wyoming_port: int | None = None
@@ -115,7 +117,7 @@ def _typed(name: str, value: Any) -> Any:
     """A string from the environment, or a TOML value, as the field's type."""
     if name == "memory" and isinstance(value, str):
         return byte_count(value)
-    if name in ("origins", "hosts"):
+    if name in ("origins", "hosts", "preload"):
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
     if name in ("port", "wyoming_port", "threads", "text_characters", "body_bytes", "queue"):
         return int(value)

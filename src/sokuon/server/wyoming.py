@@ -25,6 +25,7 @@ from sokuon.server.speech import Listening, Order
 
 _log = logging.getLogger("sokuon.server")
 _MOST_CLIENTS = 64
+_MOST_BYTES = 2**20  # of one message; texts are far shorter
 
 
 async def serve_wyoming(service: Service, port: int) -> AsyncTcpServer:
@@ -34,6 +35,30 @@ async def serve_wyoming(service: Service, port: int) -> AsyncTcpServer:
     await server.start(lambda reader, writer: Handler(reader, writer, service, clients))
     _log.info("Wyoming listens on %s:%d", service.settings.host, port)
     return server
+
+
+class BoundedReader:
+    """A reader of which nobody can ask to hold more than a message may have."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    async def readline(self) -> bytes:
+        """See StreamReader, which bounds lines itself; one that is too long ends the connection."""
+        try:
+            return await self._reader.readline()
+        except ValueError:
+            return b""
+
+    async def readexactly(self, count: int) -> bytes:
+        """See StreamReader."""
+        if not 0 <= count <= _MOST_BYTES:
+            raise asyncio.IncompleteReadError(b"", count)
+        return await self._reader.readexactly(count)
+
+    def feed_eof(self) -> None:
+        """See StreamReader."""
+        self._reader.feed_eof()
 
 
 class Handler(AsyncEventHandler):
@@ -46,7 +71,7 @@ class Handler(AsyncEventHandler):
         service: Service,
         clients: set[Handler],
     ) -> None:
-        super().__init__(reader, writer)
+        super().__init__(BoundedReader(reader), writer)  # type: ignore[arg-type]
         self._service, self._clients = service, clients
         self._feed: Feed | None = None
         self._listening: Listening | None = None
@@ -62,6 +87,11 @@ class Handler(AsyncEventHandler):
         except SokuonError as error:
             await self.write_event(Error(text=str(error), code=type(error).__name__).event())
             return True
+
+    async def run(self) -> None:
+        """See AsyncEventHandler; what is no message of the protocol ends the connection."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, asyncio.IncompleteReadError):
+            await super().run()
 
     async def disconnect(self) -> None:
         """See AsyncEventHandler."""
