@@ -93,7 +93,8 @@ class SynthesisOptions:
             if not _is_number(value):
                 raise OptionError(f"{name} is {shown(value)}; it must be a number from {low:g} to {high:g}.")
             if not low <= value <= high:
-                raise OptionError(f"{name} is {shown(value)}; it must lie between {low:g} and {high:g}.")
+                value_shown = shown(value).removesuffix(".0")
+                raise OptionError(f"{name} is {value_shown}; it must lie between {low:g} and {high:g}.")
             object.__setattr__(self, name, float(value))
         if not isinstance(self.normalize, bool):
             raise OptionError(f"normalize is {shown(self.normalize)}; it must be True or False.")

@@ -18,13 +18,19 @@ LONG = "今日はいい天気ですね。" * 400
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and descriptors as on POSIX")
 
 
+def _as_in_a_terminal() -> None:
+    """A background job ignores SIGINT, one under nohup SIGHUP, and children inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def start(command: tuple[str, ...], *arguments: str, **more: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*command, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background job ignores it
+        preexec_fn=_as_in_a_terminal,
         **more,  # type: ignore[call-overload]
     )
 

@@ -69,6 +69,8 @@ class FrontEnd:
         marks = iter(marked.marks)
         for marked_piece in split_sentences(mark_paragraphs(marked.text)):
             piece = marked_piece.replace(PARAGRAPH, "").rstrip()
+            if not piece:  # blank lines before the first word
+                continue
             source, own = restore(piece, marks)
             analysis = _analyze(piece, own, tools)
             pause_s = sum(mark.pause_s or 0.0 for mark in own) if PAUSE in piece else None
