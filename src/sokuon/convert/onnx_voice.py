@@ -3,7 +3,8 @@
 Exporters keep most initializers under their names in the checkpoint, behind a prefix. What they fold or merge is found
 by what the graph does with it: a linear layer's matrix stands transposed in the product that its bias is added to; a
 weight or bias that was merged with an equal one is an input of the node named after its module; `exp(-logs)` of the
-duration flow is the factor after `- m`. Whether all of it is right is not believed but compared (`compare`).
+duration flow is the factor after `- m`; a weight that a simplifier halved follows a GELU without its half. Whether all
+of it is right is not believed but compared (`compare`).
 
 Source: spec voice-files sections 2 and 3; spec model-synthesizer section 10 for the names.
 """
@@ -27,6 +28,7 @@ _ANCHOR = "enc_p.emb.weight"  # every export has it under its name: it is gather
 _PARTS = ("enc_p.", "dp.", "sdp.", "flow.", "dec.", "emb_g.")
 _DENSE, _NORM = ("weight", "bias"), ("gamma", "beta")  # what follows the data among a node's inputs
 _SUFFIX_ORDER = {"Conv": _DENSE, "ConvTranspose": _DENSE, "LayerNormalization": _NORM}
+_HALF = 0.5  # of a GELU
 _SCALE, _SHIFT = "sdp.flows.0.logs", "sdp.flows.0.m"
 
 
@@ -66,13 +68,28 @@ def _prefix(file: OnnxFile) -> str:
 
 def _by_module(file: OnnxFile) -> Iterator[tuple[str, Array]]:
     """What the inputs of convolutions and norms are, by the module that the node is named after."""
+    makers = {output: node for node in file.nodes for output in node.output}
     for node in file.nodes:
         if node.op_type not in _SUFFIX_ORDER:
             continue
         module = _module(node.name)
         for suffix, name in zip(_SUFFIX_ORDER[node.op_type], node.input[1:], strict=False):
             if module and name in file.tensors:
-                yield f"{module}.{suffix}", file.tensors[name]
+                halved = suffix == "weight" and _lacks_half(node.input[0], makers, file.tensors)
+                yield f"{module}.{suffix}", file.tensors[name] * np.float32(2) if halved else file.tensors[name]
+
+
+def _lacks_half(name: str, makers: Mapping[str, onnx.NodeProto], tensors: Mapping[str, Array], depth: int = 4) -> bool:
+    """True if `name` is x · (1 + erf(x / √2)): simplifiers move the half of a GELU into the weights after it."""
+    node = makers.get(name)
+    if node is None or node.op_type != "Mul" or depth == 0:
+        return False
+    if any(tensors[i].size == 1 and float(tensors[i].reshape(-1)[0]) == _HALF for i in node.input if i in tensors):
+        return False
+    inputs = [makers[i] for i in node.input if i in makers]
+    if any(n.op_type == "Add" and any(makers[i].op_type == "Erf" for i in n.input if i in makers) for n in inputs):
+        return True
+    return any(_lacks_half(i, makers, tensors, depth - 1) for i in node.input)
 
 
 def _module(node: str) -> str:
