@@ -67,6 +67,11 @@ class NativeDecoder:
         self._kernel = native_decoder.NativeDecoder(config, decoder_tensors(file), runtime.weights)
         file.release()
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the packed weights."""
+        return self._kernel.weight_bytes
+
     def open(self, z: F32, speaker: F32) -> Sound:
         """See Decoder."""
         columns = np.ascontiguousarray(z.T, np.float32)  # [C, F]

@@ -45,6 +45,11 @@ class NativeFlow:
         self._kernel = native_flow.NativeFlow(tensors, runtime.weights)
         tensors.release()
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the packed weights."""
+        return self._kernel.weight_bytes
+
     def run(self, z_prior: F32, speaker: F32, threads: int | None = None) -> F32:
         """See Flow."""
         return self._kernel.run(z_prior, speaker, threads or self._threads)

@@ -65,6 +65,11 @@ class Synthesizer:
         _log.info("%s: %s", voice.manifest.name, ", ".join(type(network).__name__ for network in networks))
         return cls(*networks)
 
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the weights of what runs natively; 0 where nothing does."""
+        return sum(int(getattr(part, "weight_bytes", 0)) for part in (self._encoder, self._flow, self._decoder))
+
     def encode(self, utterance: Utterance, duration_noise: F32, threads: int | None = None) -> Encoded:
         """Run the encoder; `duration_noise` [2, T] is already scaled by noise_w."""
         slots = utterance.slots

@@ -52,7 +52,7 @@ def create_app(service: Service) -> FastAPI:
     presets = Presets(service.data / "presets.json")
     app.include_router(voicevox.router(service, presets))
     app.include_router(about.router(service, presets, Words(service.dictionary, service.data / "word_ids.json")))
-    app.include_router(studio.router(service))
+    app.include_router(studio.router(service), responses=errors.PROBLEMS)
 
     @app.get("/health", tags=["server"])
     async def health() -> dict[str, Any]:

@@ -6,6 +6,8 @@ text never becomes part of a path: voices are found by the names of a scan.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import logging
 import threading
@@ -175,13 +177,16 @@ class Catalogue:
             loaded = self._open(voice)
             with self._lock:
                 self._loaded[key] = voice, loaded
-                self._evict()
+                evicted = self._evict()
+            if evicted:
+                give_memory_back()
             return loaded
 
     def unload(self, key: str) -> None:
         """Forget a loaded voice; what it is speaking goes on."""
         with self._lock:
             self._loaded.pop(key, None)
+        give_memory_back()
 
     def _touch(self, key: str) -> LoadedVoice | None:
         with self._lock:
@@ -197,13 +202,27 @@ class Catalogue:
             _log.error("voice %s cannot be loaded: %s", voice.key, error)
             raise type(error)(f"voice {voice.key} cannot be loaded; the server's log says why.") from error
 
-    def _evict(self) -> None:
-        """The least recently used go until the rest fits; the last one stays whatever it needs."""
+    def _evict(self) -> bool:
+        """The least recently used go until the rest fits; the last one stays whatever it needs. Whether one went."""
         if self._memory is None:
-            return
-        while len(self._loaded) > 1 and sum(v.megabytes for v, _ in self._loaded.values()) * 1e6 > self._memory:
+            return False
+        before = len(self._loaded)
+        while len(self._loaded) > 1 and sum(memory_of(*entry) for entry in self._loaded.values()) > self._memory:
             key, _ = self._loaded.popitem(last=False)
             _log.info("voice %s unloaded for memory", key)
+        return len(self._loaded) < before
+
+
+def memory_of(voice: Listed, loaded: LoadedVoice) -> float:
+    """Bytes that unloading a voice gives back: its packed weights, or its files where ONNX Runtime holds them."""
+    return loaded.synthesizer.weight_bytes or voice.megabytes * 1e6
+
+
+def give_memory_back() -> None:
+    """What was freed goes back to the system: glibc keeps the pieces of a voice's weights otherwise (measured at full
+    size: 5 of 96 MB went back by themselves, 91 with this)."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def style_id(speaker_uuid: str, local: int) -> int:

@@ -29,7 +29,10 @@ class Settings:
     threads: int | None = None
     """Processors to use; None: all that this process may use."""
     memory: int | None = None
-    """Bytes of loaded voices to stay under by unloading the least recently used; None: no bound."""
+    """Bytes of weights of loaded voices to stay under by unloading the least recently used; None: no bound.
+
+    The BERT, which all share and which is mapped, and the work of requests come on top.
+    """
     origins: tuple[str, ...] = ()
     """Browser origins let in beside those of this machine; "*" lets all in."""
     hosts: tuple[str, ...] = ()
