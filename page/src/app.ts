@@ -233,6 +233,15 @@ export async function play(index: number, character = 0): Promise<void> {
   }
 }
 
+/** Play from the selected line; all of it where the caret stands at the end, as after typing. */
+export async function playFromHere(): Promise<void> {
+  const { mode, selected } = app.get();
+  const atEnd = mode === "write" && caret !== null && caret >= project().text.trimEnd().length;
+  if (atEnd) caret = 0;
+  if (atEnd && app.get().linesOf === project().text) select(0);
+  await play(atEnd ? 0 : Math.max(0, selected));
+}
+
 /** Play only the selected line: as corrected (B), or as the voice reads it by itself (A). */
 export async function playLine(which: "A" | "B" = "B"): Promise<void> {
   const { lines, selected } = app.get();

@@ -1,7 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { app, change, notify, open, play, playLine, player, redo, saveNow, stop, undo } from "../app";
+import { app, change, connect, notify, open, playFromHere, playLine, player, redo, saveNow, stop, undo } from "../app";
 import { setKey } from "../api";
-import { connect } from "../app";
 import { setLanguage, t, translated, useLanguage } from "../i18n";
 import { emptyProject } from "../model/project";
 import { useStore } from "../store";
@@ -156,7 +155,7 @@ function useKeys(): void {
 function withControl(event: KeyboardEvent, inField: boolean): boolean {
   if (event.key === "Enter") {
     if (player.isActive) stop();
-    else void play(Math.max(0, app.get().selected));
+    else void playFromHere();
     return true;
   }
   if (inField) return false; // the field's own undo

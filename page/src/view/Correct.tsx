@@ -1,9 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { app, automatic, correct, failed, playLine, resetLine, setPause } from "../app";
 import { t, useLanguage } from "../i18n";
-import { shown } from "../model/kana";
+import { isPause, morae, shown } from "../model/kana";
 import type { Phrase } from "../model/phrases";
-import { join, readingOf, reset, withReading } from "../model/phrases";
+import { accentOf, join, readingOf, reset, withReading } from "../model/phrases";
 import { correctionOf } from "../model/requests";
 import { useStore } from "../store";
 import { Tool } from "./App";
@@ -89,10 +89,12 @@ function PhraseCard({ phrase, at, teach }: { phrase: Phrase; at: number; teach: 
   );
 }
 
-/** The first word with something to say: what is most often wrong. */
+/** The word that begins the phrase, with the accent and, where it is all of the phrase, the reading that it has here. */
 function draft(phrase: Phrase): WordDraft {
-  const word = phrase.words[0];
-  return { surface: word?.surface ?? "", reading: word?.reading ?? readingOf(phrase) };
+  const [word, ...others] = phrase.words.filter((w) => !isPause(w.surface));
+  const reading = others.length || !word ? (word?.reading ?? readingOf(phrase)) : readingOf(phrase);
+  const accent = accentOf(phrase);
+  return { surface: word?.surface ?? "", reading, accent: accent <= (morae(reading)?.length ?? 0) ? accent : 0 };
 }
 
 async function resetPhrase(at: number): Promise<void> {

@@ -10,6 +10,7 @@ import { COLUMN } from "./Pitch";
 export interface WordDraft {
   surface: string;
   reading: string;
+  accent: number;
 }
 
 const TYPES = ["PROPER_NOUN", "COMMON_NOUN", "VERB", "ADJECTIVE", "SUFFIX"] as const;
@@ -18,7 +19,7 @@ const TYPES = ["PROPER_NOUN", "COMMON_NOUN", "VERB", "ADJECTIVE", "SUFFIX"] as c
 export function WordDialog({ draft, close }: { draft: WordDraft; close: () => void }) {
   const [surface, setSurface] = useState(draft.surface);
   const [reading, setReading] = useState(draft.reading);
-  const [accent, setAccent] = useState(0);
+  const [accent, setAccent] = useState(draft.accent);
   const [type, setType] = useState<string>(TYPES[0]);
   const [priority, setPriority] = useState(8);
   const [wrong, setWrong] = useState<string | null>(null);
@@ -125,7 +126,7 @@ export function DictionaryDialog({ close, teach }: { close: () => void; teach: (
         ))}
       </ul>
       <div class="row end">
-        <button class="primary" onClick={() => teach({ surface: "", reading: "" })}>{t("teach")}</button>
+        <button class="primary" onClick={() => teach({ surface: "", reading: "", accent: 0 })}>{t("teach")}</button>
       </div>
     </Dialog>
   );

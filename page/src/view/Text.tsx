@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import { app, caretAt, play, player, select, setText, stop } from "../app";
+import { app, caretAt, play, player, project, select, setText, stop } from "../app";
 import { t, useLanguage } from "../i18n";
 import type { Line } from "../model/lines";
 import { useStore } from "../store";
@@ -20,7 +20,8 @@ function Write() {
   const box = useRef<HTMLTextAreaElement>(null);
   const text = useStore(app, (s) => s.history.now.text);
   useEffect(() => {
-    if (box.current && box.current.value !== text) box.current.value = text;
+    const now = project().text; // not `text`: by now more may have been typed, which the box and the project both have
+    if (box.current && box.current.value !== now) box.current.value = now;
   }, [text]);
   useEffect(() => {
     const line = app.get().lines[app.get().selected];

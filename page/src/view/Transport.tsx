@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import { app, play, player, stop } from "../app";
+import { app, playFromHere, player, stop } from "../app";
 import { BANDS, COLUMN_S, strip } from "../audio/strip";
 import { t, useLanguage } from "../i18n";
 import { useStore } from "../store";
@@ -14,7 +14,7 @@ export function Transport() {
     <section class="transport" aria-label={t("play")} data-state={playing} data-first-sound-ms={first ?? undefined}>
       <button
         class="round" aria-label={idle ? t("play") : t("stop")} title={`${idle ? t("play") : t("stop")} (Ctrl+Enter)`}
-        onClick={() => (idle ? void play(Math.max(0, app.get().selected)) : stop())}
+        onClick={() => (idle ? void playFromHere() : stop())}
       >
         <Icon name={idle ? "play" : "stop"} />
       </button>

@@ -85,6 +85,21 @@ test("a click on a word plays from it", async () => {
   expect(await page.evaluate(() => String([...CSS.highlights.get("spoken-word")!][0]))).toMatch(/ここ|から|始/);
 });
 
+test("what was just typed is played from its beginning; from the caret's sentence elsewhere", async () => {
+  const box = page.locator("textarea.story");
+  await box.fill("");
+  await box.pressSequentially("一番目です。二番目です。");
+  expect(await box.inputValue()).toBe("一番目です。二番目です。"); // every key of fast typing arrives
+  await page.keyboard.press("Control+Enter");
+  await page.locator(".sounding", { hasText: "一番目" }).waitFor();
+  await page.keyboard.press("Escape");
+  await box.focus();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Control+Enter");
+  await page.locator(".sounding", { hasText: "二番目" }).waitFor();
+});
+
 test("Ctrl+Enter plays and stops from within the text", async () => {
   await page.locator("textarea.story").focus();
   await page.keyboard.press("Control+Enter");
@@ -102,7 +117,16 @@ test("the server is killed and comes back: the page says so and recovers by itse
   await page.locator(".sentence", { hasText: "サーバーがいません。" }).waitFor();
   await press("再生");
   await page.waitForFunction(() => window.heard.peak > 0.02);
-  const expected = (message: string) => /Failed to load resource|ERR_CONNECTION_REFUSED/.test(message);
+  await page.evaluate(() => (window.heard.peak = 0));
+  await page.getByRole("button", { name: "編集に戻る" }).click();
+  await setText(page, "話している途中で、サーバーが落ちます。".repeat(60));
+  await press("再生");
+  await page.waitForFunction(() => window.heard.peak > 0.02);
+  await server.kill();
+  await page.getByText("サーバーにつながりません").waitFor({ timeout: 30_000 });
+  await server.start();
+  await page.getByText("サーバーにつながりません").waitFor({ state: "detached", timeout: 20_000 });
+  const expected = (message: string) => /Failed to load resource|ERR_/.test(message);
   opened.errors = opened.errors.filter((message) => !expected(message)); // Chromium's own report of the refused request
 });
 
@@ -115,13 +139,17 @@ test("20,000 characters are edited without a task over 50 ms", async () => {
   await page.evaluate(() => (window.heard.long = []));
   await page.locator("textarea.story").press("Control+Home");
   await page.keyboard.type("きょうは、よいてんきです。そらがあおい。", { delay: 40 });
+  await page.keyboard.type("とてもはやくうつ。");
+  expect(await page.locator("textarea.story").inputValue()).toBe(`きょうは、よいてんきです。そらがあおい。とてもはやくうつ。${story}`);
   await pause(1500);
   const long = await page.evaluate(() => window.heard.long);
   console.log(`long tasks while typing: ${JSON.stringify(long.map(Math.round))}`);
   expect(Math.max(0, ...long)).toBeLessThan(50);
+  await page.evaluate(() => (window.heard.long = []));
   await press("再生");
   await page.waitForFunction(() => window.heard.peak > 0.02);
   await page.locator(".sounding").waitFor();
+  console.log(`first sound after ${await page.locator(".transport").getAttribute("data-first-sound-ms")} ms, long tasks ${await page.evaluate(() => window.heard.long.map(Math.round).join())}`);
 });
 
 test("hostile text is text", async () => {
@@ -142,6 +170,9 @@ test("a text without anything to say says so", async () => {
 });
 
 test("an English browser gets English; the choice stays", async () => {
+  const english = await openPage(browser, server.url, { locale: "en-GB" });
+  await english.page.getByRole("button", { name: "Play", exact: true }).waitFor();
+  await english.context.close();
   await page.getByRole("button", { name: "English" }).click();
   await page.getByRole("button", { name: "Play", exact: true }).waitFor();
   await page.reload();
