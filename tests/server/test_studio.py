@@ -6,9 +6,11 @@ import io
 import json
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import time
 from typing import Any
 
 import httpx
@@ -108,6 +110,17 @@ def test_what_cannot_be_spoken_is_one_clear_sentence(http: httpx.Client, line: d
         answer = http.post(route, json={"lines": [body]} if route.endswith("file") else body)
         assert 400 <= answer.status_code < 500
         assert words in answer.text
+
+
+@pytest.mark.parametrize("route", ["read", "speak"])
+def test_who_leaves_at_once_is_no_error_in_the_log(url: str, route: str, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    body = json.dumps({"text": "とても長い文章を読みます、" * 14}).encode()
+    head = f"POST /studio/{route} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    time.sleep(0.6)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "mp3", "opus"])

@@ -30,6 +30,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """What /docs says of errors outside of /v1: `detail` is a sentence, or a list of problems with their places."""
 
 
+class GoneError(SokuonError):
+    """Who asked has left: nobody reads the answer, and nothing is wrong."""
+
+
 class RequestError(SokuonError):
     """A request that cannot be served: status, sentence, and for OpenAI the parameter and a code."""
 
@@ -66,6 +70,8 @@ def status_of(error: SokuonError, path: str) -> int:
     """HTTP status of one of our errors."""
     if isinstance(error, RequestError):
         return error.status
+    if isinstance(error, GoneError):
+        return 499  # as nginx notes it
     if isinstance(error, BusyError | StoppedError):
         return 503
     if isinstance(error, TooSlowError):

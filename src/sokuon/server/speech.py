@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from sokuon.audio.sound import Audio, join
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Catalogue, Choice
+from sokuon.server.errors import GoneError
 from sokuon.server.scheduler import Result, Scheduler, Ticket
 from sokuon.speaking import Lengths, LoadedVoice, Steps, Waiting, length_steps, speak_steps
 from sokuon.text import FrontEnd, Sentence
@@ -94,11 +95,11 @@ class Listening:
                 if time.monotonic() - self._looked > _LOOK_S:
                     self._looked = time.monotonic()
                     if await self._gone():
-                        raise asyncio.CancelledError
+                        raise GoneError("The client has left.")
                 with contextlib.suppress(asyncio.TimeoutError):
                     return await asyncio.wait_for(self._queue.get(), _LOOK_S)
             return await self._queue.get()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GoneError):
             self.cancel()
             raise
 

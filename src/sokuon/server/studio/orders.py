@@ -10,7 +10,7 @@ from fastapi import Request
 from sokuon.engine import given_sentences
 from sokuon.server.catalogue import Choice
 from sokuon.server.service import Service
-from sokuon.server.speech import Order
+from sokuon.server.speech import Gone, Order
 from sokuon.server.studio.models import Line
 from sokuon.speaking import Lengths
 
@@ -28,13 +28,15 @@ def order_of(service: Service, line: Line, request: Request) -> Order:
     return order if line.phrases is None else replace(order, text=sentences)
 
 
-async def lengths_of(service: Service, line: Line, request: Request, then: str = "") -> list[Lengths]:
+async def lengths_of(
+    service: Service, line: Line, request: Request, then: str = "", gone: Gone | None = None
+) -> list[Lengths]:
     """Lengths of each sentence of a line, as if `then` were to follow. Raises SokuonError."""
     order = order_of(service, line, request)
     sentences = service.speech.front_end.sentences
     own = given_sentences(sentences(line.text), order.options)
     order = replace(order, text=chain(own, sentences(then) if then else ()))
-    return await service.speech.lengths(order, request.is_disconnected)
+    return await service.speech.lengths(order, gone)
 
 
 async def pause_after(service: Service, line: Line, request: Request) -> float:

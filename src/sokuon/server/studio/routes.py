@@ -72,7 +72,7 @@ def router(service: Service) -> APIRouter:
     @routes.post("/read")
     async def read(line: Line, request: Request) -> dict[str, Any]:
         """How a line is read: accent phrases, morae, seconds."""
-        lengths = await lengths_of(service, line, request)
+        lengths = await lengths_of(service, line, request, gone=request.is_disconnected)
         return {"phrases": [p for own in lengths for p in reading_of(own.sentence, own.seconds, line.phrases)]}
 
     @routes.post("/speak", response_class=Response, responses={200: {"content": {_FRAMES: {}}}})
