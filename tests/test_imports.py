@@ -17,7 +17,8 @@ from sokuon.native import library as native
 
 CONVERSION_ONLY = ("onnx", "safetensors", "torch", "transformers")
 HEAVY = (
-    *CONVERSION_ONLY, "kanalizer", "onnxruntime", "pyopenjtalk", "pyworld", "rich", "soundfile", "sudachipy", "typer"
+    *CONVERSION_ONLY, "kanalizer", "onnxruntime", "pyopenjtalk", "pyworld", "rich", "soundfile", "sudachipy", "typer",
+    "fastapi", "uvicorn", "wyoming", "prometheus_client", "websockets"
 )  # fmt: skip
 
 LOOK = """

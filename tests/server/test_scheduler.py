@@ -82,15 +82,24 @@ def test_all_results_come_in_order_and_then_the_end(one: Scheduler) -> None:
     assert one.load == 0
 
 
-def test_who_runs_dry_first_is_served_first() -> None:
-    def job(live: bool = True, arrived: float = 100.0, plays_until: float | None = None, made_s: float = 0.0) -> Job:
-        return Job(turns([], "", 0, 0), lambda _: None, live, arrived, plays_until=plays_until, made_s=made_s)
+def job(live: bool = True, arrived: float = 100.0, plays_until: float | None = None, served: float = 100.0) -> Job:
+    return Job(turns([], "", 0, 0), lambda _: None, live, arrived, plays_until=plays_until, served=served)
 
-    nearly_dry, newcomer, later = job(plays_until=100.1), job(), job(plays_until=104.0)
-    file, old_file, progressed = job(live=False), job(live=False, arrived=90.0), job(live=False, made_s=8.0)
-    order = [old_file, nearly_dry, newcomer, file, later, progressed]
+
+def test_who_runs_dry_first_is_served_first() -> None:
+    now = 100.5
+    starved, nearly_dry, newcomer = job(live=False, arrived=80.0, served=90.0), job(plays_until=100.6), job()
+    file, later = job(live=False), job(plays_until=104.0)
+    order = [starved, nearly_dry, newcomer, file, later]
     shuffled = order[::-1]
-    assert sorted(shuffled, key=Job.due) == order
+    assert sorted(shuffled, key=lambda own: own.due(now)) == order
+
+
+def test_with_too_many_listeners_the_last_wait_and_the_others_hear_no_gap() -> None:
+    """Overdue newcomers stay behind who runs dry; after ten seconds it is their turn, whatever becomes of others."""
+    playing, newcomer = job(plays_until=105.2), job(arrived=100.0, served=104.9)
+    assert playing.due(105.0) < newcomer.due(105.0)
+    assert newcomer.due(110.1) < job(plays_until=110.2, served=110.0).due(110.1)
 
 
 def test_a_newcomer_comes_before_chunks_that_nobody_needs_yet(one: Scheduler) -> None:
@@ -142,10 +151,8 @@ def test_files_are_served_in_the_order_they_came(one: Scheduler) -> None:
 
 
 def test_files_are_not_starved_by_listeners() -> None:
-    """Nobody waits for ever: a file that has waited long is more urgent than sound that is needed later."""
-    waited = Job(turns([], "", 0, 0), lambda _: None, False, time.monotonic() - 60)
-    playing = Job(turns([], "", 0, 0), lambda _: None, True, 0, plays_until=time.monotonic() + 0.05)
-    assert waited.due() < playing.due()
+    """Nobody waits for ever: a file that has had no turn for long is more urgent than sound that is needed now."""
+    assert job(live=False, served=100.0).due(111.0) < job(plays_until=111.0, served=111.0).due(111.0)
 
 
 class CountingBert:

@@ -5,11 +5,12 @@ on, runs one step of it, and looks again. Under load every request has one threa
 it has all of them, which is soonest. Knows no HTTP and no event loop.
 
 Urgency is a moment, the earliest first:
-- who is listening needs more when the sound already delivered ends;
+- who is listening needs more shortly before the sound already delivered ends;
 - who has just come expects the first sound a moment later, so comes before chunks that nobody needs for seconds, but
-  not before one that is about to be missed;
-- who waits for a whole file is served as if listening from some seconds after asking, at twice the speed: it gets what
-  is left, first come first served, and is never starved.
+  not before one that is about to be missed: where there are more listeners than the machine can serve, those who came
+  last wait, and the others hear no gap;
+- who waits for a whole file gets what is left, first come first served;
+- nobody is starved: who has waited ten seconds for a step is next.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from sokuon.speaking import BertStep, Lengths, Step, Steps, Waiting
 from sokuon.storage.tensors import F32
 
 FIRST_SOUND_S = 0.3  # when a newcomer's first chunk is due
-WHOLE_FILE_S = 2.0  # when a whole file's "listener" begins to listen
-WHOLE_FILE_SPEED = 2.0
+MARGIN_S = 0.4  # two turns, before a listener runs dry
+FILE_S = 0.7  # a whole file is never due sooner
+STARVED_S = 10.0
 AHEAD_S = 20.0  # of sound that a listener has not taken: more is made when some is
 _BATCH_ROWS = 128  # of a BERT run that several requests share; what it costs grows with the rows beyond that
 _CACHE_BYTES = 32 * 2**20
@@ -71,12 +73,19 @@ class Job:
     made_s: float = 0.0
     taken_s: float = 0.0
     spent_s: float = 0.0
+    served: float = 0.0
+    """When it last had a turn."""
 
-    def due(self) -> float:
+    def due(self, now: float) -> float:
         """The moment by which its next step should be done."""
+        if now - max(self.served, self.arrived) > STARVED_S:
+            return now - STARVED_S
         if not self.live:
-            return self.arrived + WHOLE_FILE_S + self.made_s / WHOLE_FILE_SPEED
-        return self.arrived + FIRST_SOUND_S if self.plays_until is None else self.plays_until
+            return now + FILE_S
+        if self.plays_until is None:
+            starved = now - self.arrived > STARVED_S  # at one step in ten seconds the first sound would take a minute
+            return now - STARVED_S if starved else max(now, self.arrived + FIRST_SOUND_S)
+        return self.plays_until - MARGIN_S
 
     def is_unread(self) -> bool:
         """Whether it has just come, and its first sentence waits to be analysed."""
@@ -225,13 +234,14 @@ class Scheduler:
 
     def _next(self) -> list[Job]:
         """The most urgent job, taken; with others whose sentences its BERT run may as well read."""
-        ready = sorted((job for job in self._jobs if job.ready()), key=lambda job: (job.due(), job.number))
+        now = time.monotonic()
+        ready = sorted((job for job in self._jobs if job.ready()), key=lambda job: (job.due(now), job.number))
         taken = ready[:1]
         if taken and isinstance(taken[0].pending, BertStep):
             unread = [job for job in ready if job.is_unread()]  # a few ms each, and their sentences share the run
             taken = unread[:1] or self._sharing(taken[0].pending, ready)
         for job in taken:
-            job.running = True
+            job.running, job.served = True, now
         return taken
 
     def _sharing(self, step: BertStep, ready: list[Job]) -> list[Job]:
