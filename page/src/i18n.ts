@@ -12,7 +12,7 @@ const ja = {
   speed: "話速", style_weight: "スタイルの強さ", intonation: "抑揚", pitch: "声の高さ", sdp_ratio: "リズムの揺らぎ",
   noise: "音の揺らぎ", noise_w: "長さの揺らぎ", pauseBetween: "文の間", automatic: "自動", seed: "シード", again: "別の読み方",
   seconds: "秒", needsPitch: "「sokuon[pitch]」を入れると使えます。", more: "詳しい設定", defaults: "標準に戻す",
-  correct: "読みとアクセント", correctHint: "直したい文を選んでください。", sentenceOf: "文",
+  correct: "読みとアクセント", correctHint: "直したい文を選んでください。",
   accentOf: "アクセント", flat: "平板", lengthOf: "長さ", splitHere: "ここで区切る", joinNext: "次とつなぐ",
   editReading: "読みを直す", reading: "読み", notKana: "読みはかなで書いてください。", resetPhrase: "この句を自動に戻す",
   resetLine: "文を自動に戻す", pauseAfter: "文のあとの間", corrected: "修正済み", playLine: "この文を再生", compare: "聞き比べ",
@@ -30,8 +30,8 @@ const ja = {
   about: "この声について", styleMap: "スタイルの地図", styleMapHint: "点を押すと、そのスタイルで読みます。近い点ほど似ています。", card: "説明",
   server: "サーバー", loadedVoices: "読み込み済みの声", firstSound: "最初の音まで", version: "版", speedFactor: "計算の速さ", timesRealTime: "実時間の#倍", underWay: "処理中の依頼",
   offline: "サーバーにつながりません。つながり次第、続けられます。", nothingToSay: "読む文がありません。",
-  needsKey: "このサーバーは鍵（API キー）が必要です。", key: "鍵", close: "閉じる", language: "English", theme: "明暗を切り替える",
-  characters: "字", waveform: "波形とスペクトログラム", help: "操作",
+  needsKey: "このサーバーは鍵（API キー）が必要です。", close: "閉じる", language: "English", theme: "明暗を切り替える",
+  characters: "字", waveform: "波形とスペクトログラム",
 } as const;
 
 const en: Record<keyof typeof ja, string> = {
@@ -42,7 +42,7 @@ const en: Record<keyof typeof ja, string> = {
   speed: "Speed", style_weight: "Style strength", intonation: "Intonation", pitch: "Pitch", sdp_ratio: "Lively rhythm",
   noise: "Sound variation", noise_w: "Length variation", pauseBetween: "Between sentences", automatic: "auto", seed: "Seed", again: "Read it differently",
   seconds: "s", needsPitch: "Needs “sokuon[pitch]”.", more: "More settings", defaults: "Defaults",
-  correct: "Reading and accent", correctHint: "Choose a sentence to correct.", sentenceOf: "Sentence",
+  correct: "Reading and accent", correctHint: "Choose a sentence to correct.",
   accentOf: "Accent of", flat: "flat", lengthOf: "Length of", splitHere: "Split here", joinNext: "Join with the next",
   editReading: "Edit the reading", reading: "Reading", notKana: "Write a reading in kana.", resetPhrase: "Reset this phrase",
   resetLine: "Reset the sentence", pauseAfter: "Pause after it", corrected: "corrected", playLine: "Play this sentence", compare: "Compare",
@@ -60,8 +60,8 @@ const en: Record<keyof typeof ja, string> = {
   about: "About this voice", styleMap: "Map of styles", styleMapHint: "Press a point to hear that style. Near points sound alike.", card: "Card",
   server: "Server", loadedVoices: "Loaded voices", firstSound: "First sound after", version: "Version", speedFactor: "Speed of computing", timesRealTime: "# × real time", underWay: "Requests under way",
   offline: "The server cannot be reached. You can go on as soon as it can.", nothingToSay: "There is nothing to say.",
-  needsKey: "This server asks for a key.", key: "Key", close: "Close", language: "日本語", theme: "Light or dark",
-  characters: "characters", waveform: "Waveform and spectrogram", help: "Keys",
+  needsKey: "This server asks for a key.", close: "Close", language: "日本語", theme: "Light or dark",
+  characters: "characters", waveform: "Waveform and spectrogram",
 };
 
 export type Key = keyof typeof ja;
