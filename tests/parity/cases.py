@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -72,7 +73,7 @@ class Case:
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     training_tensors: bool = False  # the file also holds enc_q.* and `iteration`
     runs: tuple[Run, ...] = USUAL_RUNS
-    seed: int = 1
+    seed: int = int(os.environ.get("SOKUON_PARITY_SEED", "1"))  # CI takes another one each day
     heavy: bool = False
 
 
