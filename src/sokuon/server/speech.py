@@ -19,6 +19,7 @@ from sokuon.text import FrontEnd, Sentence
 Gone = Callable[[], Awaitable[bool]]  # whether the one who asked has left
 _LOOK_S = 0.1  # between two looks whether the one who asked has left
 _FIRST_CHUNK_FRAMES = 16  # 0.19 s at the standard hop
+_FIRST_IN_COMPANY_FRAMES = 40  # 0.46 s: others' turns of 0.2 s come between the first chunk and the second
 _CHUNK_FRAMES = 96  # 1.1 s: 0.15 to 0.2 s of one core at full size, after which others have their turn
 
 
@@ -164,7 +165,7 @@ class Speech:
         return await asyncio.to_thread(self.catalogue.load, key)
 
     def _steps(self, loaded: LoadedVoice, order: Order) -> Steps:
-        chunks = _growing if order.live else _even
+        chunks = _Growing(self.scheduler) if order.live else _even
         return speak_steps(loaded, self._sentences(order), self._options(order), chunks, self._assist)
 
     def _sentences(self, order: Order) -> Iterator[Sentence | Waiting]:
@@ -177,14 +178,22 @@ class Speech:
         return self.front_end.phonemize(text).text
 
 
-def _growing(frames: int) -> list[int]:
-    """Small first for an early sound, then as large as a turn may last."""
-    sizes, size = [], _FIRST_CHUNK_FRAMES
-    while frames > 0:
-        sizes.append(min(size, frames))
-        frames -= sizes[-1]
-        size = min(2 * size, _CHUNK_FRAMES)
-    return sizes
+class _Growing:
+    """Chunks of one request: small first for an early sound, then as large as a turn may last."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler, self._next = scheduler, 0
+
+    def __call__(self, frames: int) -> list[int]:
+        """Sizes that sum to the frames of the next sentence."""
+        alone = self._scheduler.load <= 1
+        self._next = self._next or (_FIRST_CHUNK_FRAMES if alone else _FIRST_IN_COMPANY_FRAMES)
+        sizes = []
+        while frames > 0:
+            sizes.append(min(self._next, frames))
+            frames -= sizes[-1]
+            self._next = min(2 * self._next, _CHUNK_FRAMES)
+        return sizes
 
 
 def _even(frames: int) -> list[int]:
