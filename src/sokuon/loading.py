@@ -28,6 +28,10 @@ from sokuon.voices.sources import resolve
 from sokuon.voices.voice import Voice
 
 _log = logging.getLogger("sokuon.loading")
+_REMEDY = (
+    " Install g++ 11 or later, or clang, then Sokuon again with `pip install --force-reinstall --no-deps -v .` in its"
+    " sources; -v shows what the compiler says."
+)
 _PRECISIONS = ("fp32", "q8", "q4", "int8-dynamic")
 
 
@@ -57,7 +61,7 @@ def load(
     Raises VoiceNotFoundError, VoiceError, OptionError, DownloadError, MissingExtraError.
     """
     opener = Opener(Runtime(thread_count(threads), backend, weights), precision)
-    _warn_if_slow(backend)
+    warn_if_slow(backend)
     folder = BUILTIN / "voice" if voice is None else resolve(voice, model)
     bert_folder = (
         builtin_bert(precision) if voice is None and bert is None else find_bert(folder, bert, lambda: download)
@@ -140,10 +144,14 @@ def _convert_bert(source: Path, target: Path, precision: str) -> None:
     convert_bert(source, target, Precision(precision), _Quarters())
 
 
-def _warn_if_slow(backend: Backend) -> None:
+def warn_if_slow(backend: Backend) -> None:
+    """Log a warning where ONNX Runtime runs though nobody asked for it: why, and the remedy if there is one."""
     usable, reason = native.available()
     if backend == "auto" and not usable:
-        _log.warning("the C++ networks cannot run here (%s); ONNX Runtime speaks at less than half the speed.", reason)
+        remedy = _REMEDY if native.why_missing() else ""
+        _log.warning(
+            "the C++ networks cannot run here (%s); ONNX Runtime speaks at less than half the speed.%s", reason, remedy
+        )
 
 
 class _Quarters:

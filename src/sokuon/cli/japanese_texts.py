@@ -178,6 +178,14 @@ MESSAGES = (
      "キャッシュのフォルダー {0} に空きがありません（{1}）。SOKUON_CACHE に空きのある場所を指定してください。"),
     (r"the cache folder (.+) cannot be written \((.+)\); set SOKUON_CACHE to a writable place\..*",
      "キャッシュのフォルダー {0} に書けません（{1}）。今回は一時フォルダーを使います。SOKUON_CACHE に書ける場所を指定してください。"),
+    (r"the C\+\+ networks cannot run here \(the C\+\+ build failed .*",
+     "インストール時にC++のビルドが失敗したため、ONNX Runtime で動きます。速さは半分以下です。g++ 11以降か clang を入れ、Sokuon のソースで "
+     "`pip install --force-reinstall --no-deps -v .` を実行してください（-v でコンパイラーのメッセージが見えます）。"),
+    (r"the C\+\+ networks cannot run here \(no C\+\+ compiler .*",
+     "インストール時にC++コンパイラーがなかったため、ONNX Runtime で動きます。速さは半分以下です。g++ 11以降か clang を入れ、Sokuon のソースで "
+     "`pip install --force-reinstall --no-deps -v .` を実行してください。"),
+    (r"the C\+\+ networks cannot run here \((.+)\); .*",
+     "C++のネットワークが使えないため（{0}）、ONNX Runtime で動きます。速さは半分以下です。"),
     (r"converting voice (.+), once", "音声モデル {0} を変換しています（最初の一度だけ）"),
     (r"converting BERT (.+) to (\S+), once", "BERT {0} を {1} に変換しています（最初の一度だけ）"),
     (r"(.+): (\d+\.\d) s", "{0}: {1} 秒"),

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+import sokuon
 from sokuon.errors import SokuonError
 from sokuon.native.interruptible import interruptible, on_main_thread
 from sokuon.storage.tensors import F32
@@ -32,6 +33,8 @@ STORAGE = {"fp32": 0, "q16": 1}  # SK_STORAGE_…
 ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
 
 LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
+
+_NOTE = "why_missing.txt"  # CMakeLists.txt and pyproject.toml install it where they cannot install the library
 
 
 class NativeError(SokuonError, RuntimeError):
@@ -64,9 +67,18 @@ def isas() -> tuple[str, ...]:
 
 
 def _library_file() -> Path:
+    if named := os.environ.get(LIBRARY_VARIABLE):
+        return Path(named)
     name = {"win32": "sokuon.dll", "darwin": "libsokuon.dylib"}.get(sys.platform, "libsokuon.so")
-    default = Path(__file__).parent.parent / "_native" / name
-    return Path(os.environ.get(LIBRARY_VARIABLE) or default)
+    folders = [Path(folder) / "_native" for folder in sokuon.__path__]  # editable: the sources and what was built
+    installed = (folder / name for folder in folders if (folder / name).exists() or (folder / _NOTE).exists())
+    return next(installed, folders[0] / name)
+
+
+def why_missing(file: Path | None = None) -> str:
+    """Why the installation has no library, by the note that it left in its place; "" where there is no note."""
+    note = (file or _library_file()).with_name(_NOTE)
+    return note.read_text(encoding="utf-8").strip() if note.is_file() else ""
 
 
 @functools.cache
@@ -74,7 +86,7 @@ def library() -> ctypes.CDLL:
     """The loaded library, the decoder's functions declared; a missing or foreign file is a NativeError."""
     file = _library_file()
     if not file.exists():
-        raise NativeError(f"{file} does not exist: this installation was built without a C++ compiler")
+        raise NativeError(why_missing(file) or f"{file} does not exist")
     loaded = ctypes.CDLL(str(file))
     declare(loaded, _SIGNATURES)
     if loaded.sk_abi_version() != ABI_VERSION:

@@ -13,7 +13,7 @@ from platformdirs import user_data_path
 from starlette.types import ASGIApp
 
 from sokuon.errors import OptionError
-from sokuon.loading import Opener
+from sokuon.loading import Opener, warn_if_slow
 from sokuon.networks.runtime import Runtime
 from sokuon.networks.threads import thread_count
 from sokuon.server.app import create_app
@@ -39,6 +39,7 @@ def make_service(
 ) -> Service:
     """Everything behind the routes. Raises VoiceNotFoundError, VoiceError, OptionError."""
     opener = Opener(Runtime(thread_count(settings.threads)), "q8")
+    warn_if_slow(opener.runtime.backend)
     catalogue = Catalogue(folders, lambda folder: opener.voice(folder, bert), settings.memory)
     scheduler = Scheduler(opener.runtime.threads, settings.queue, settings.request_s)
     metrics = Metrics(settings.log_text)
