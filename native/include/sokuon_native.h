@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define SK_ABI_VERSION 2
+#define SK_ABI_VERSION 3
 
 typedef struct sk_decoder sk_decoder;
 
