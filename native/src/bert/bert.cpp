@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "threads/kept.h"
 #include "threads/pool.h"
 
 namespace sk {
@@ -201,26 +200,10 @@ BertSpace::BertSpace(const BertModel& model, std::int64_t most_rows, std::int64_
 }
 
 std::unique_ptr<BertSpace> Bert::borrow(std::int64_t rows, std::int64_t longest, int workers) const {
-    {
-        const std::lock_guard lock(kept_mutex());
-        for (auto& idle : idle_)
-            if (idle->rows >= rows && idle->longest >= longest && idle->workers >= workers) {
-                std::swap(idle, idle_.back());
-                auto space = std::move(idle_.back());
-                idle_.pop_back();
-                return space;
-            }
-    }
-    return std::make_unique<BertSpace>(model_, rows, longest, workers);
-}
-
-// A few spaces are kept, those of long runs are not.
-void Bert::give_back(std::unique_ptr<BertSpace> space) const {
-    if (space->rows > kept_rows) return;
-    const std::lock_guard lock(kept_mutex());
-    if (idle_.size() < static_cast<std::size_t>(usable_cpus())) return idle_.push_back(std::move(space));
-    for (auto& idle : idle_)  // keep the largest ones
-        if (idle->rows < space->rows) return std::swap(idle, space);
+    auto space = kept_.take([&](const BertSpace& idle) {
+        return idle.rows >= rows && idle.longest >= longest && idle.workers >= workers;
+    });
+    return space ? std::move(space) : std::make_unique<BertSpace>(model_, rows, longest, workers);
 }
 
 void Bert::run(const BertInput& input, int threads, float* out) const {
@@ -233,7 +216,7 @@ void Bert::run(const BertInput& input, int threads, float* out) const {
     threads = std::clamp(threads, 1, usable_cpus());
     auto space = borrow(rows, longest, threads);
     with_crew(threads, [&](Crew& crew) { Run(model_, input, *space, crew).features(out); });
-    give_back(std::move(space));
+    if (space->rows <= kept_rows) kept_.put(std::move(space), usable_cpus());
 }
 
 }  // namespace sk

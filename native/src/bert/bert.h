@@ -10,6 +10,7 @@
 #include "kernels/byte_kernels.h"
 #include "memory/memory.h"
 #include "threads/crew.h"
+#include "threads/kept.h"
 #include "transformer/dense.h"
 
 namespace sk {
@@ -56,6 +57,8 @@ constexpr std::int64_t row_bytes(std::int64_t codes, int code_bytes) { return (c
 // each thread.
 struct BertSpace {
     BertSpace(const BertModel& model, std::int64_t rows, std::int64_t longest, int workers);
+    std::int64_t size() const { return rows; }
+
     std::int64_t rows, longest;
     int workers;
     std::int64_t worker_floats;
@@ -82,10 +85,9 @@ class Bert {
 
   private:
     std::unique_ptr<BertSpace> borrow(std::int64_t rows, std::int64_t longest, int workers) const;
-    void give_back(std::unique_ptr<BertSpace> space) const;
 
     BertModel model_;
-    mutable std::vector<std::unique_ptr<BertSpace>> idle_;
+    mutable Kept<BertSpace> kept_;
 };
 
 }  // namespace sk

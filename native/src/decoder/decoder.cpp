@@ -6,7 +6,6 @@
 #include <new>
 
 #include "decoder/choose.h"
-#include "threads/kept.h"
 #include "threads/pool.h"
 
 namespace sk {
@@ -280,27 +279,8 @@ void Workspace::forget() {
 Decoder::Decoder(Model model) : model_(std::move(model)) {}
 
 std::unique_ptr<Workspace> Decoder::borrow(std::int64_t frames) const {
-    {
-        const std::lock_guard lock(kept_mutex());
-        for (auto& idle : idle_)
-            if (idle->frames >= frames) {
-                std::swap(idle, idle_.back());
-                auto workspace = std::move(idle_.back());
-                idle_.pop_back();
-                return workspace;
-            }
-    }
-    return std::make_unique<Workspace>(model_, frames);
-}
-
-void Decoder::give_back(std::unique_ptr<Workspace> workspace) const {
-    const std::lock_guard lock(kept_mutex());
-    if (idle_.size() < static_cast<std::size_t>(usable_cpus())) {
-        idle_.push_back(std::move(workspace));
-        return;
-    }
-    for (auto& idle : idle_)  // keep the largest ones
-        if (idle->frames < workspace->frames) return std::swap(idle, workspace);
+    auto workspace = kept_.take([&](const Workspace& idle) { return idle.frames >= frames; });
+    return workspace ? std::move(workspace) : std::make_unique<Workspace>(model_, frames);
 }
 
 // One thread's frames, chunk after chunk.
@@ -313,7 +293,7 @@ void Decoder::span(const Input& input, Range frames, float* out, double* seconds
         const Range part{lo, std::min(lo + size, frames.hi)};
         Chunk(model_, input, *workspace).decode(part, out + (lo - frames.lo) * model_.shape.hop(), Profile(seconds));
     }
-    give_back(std::move(workspace));
+    kept_.put(std::move(workspace), usable_cpus());
 }
 
 void Decoder::run(const Input& input, Range frames, int threads, float* out) const {

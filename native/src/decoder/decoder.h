@@ -6,6 +6,7 @@
 
 #include "decoder/model.h"
 #include "decoder/tail.h"
+#include "threads/kept.h"
 
 namespace sk {
 
@@ -32,6 +33,8 @@ struct Workspace {
     Workspace(const Model& model, std::int64_t frames);
     void forget();  // a new span begins
 
+    std::int64_t size() const { return frames; }
+
     std::int64_t frames;
     // `first`: the first stage's sum, read piece by piece while the later stages alternate between odd and even.
     Buffer latent, bias, first, even, odd, tile[2], scratch;
@@ -57,10 +60,9 @@ class Decoder {
   private:
     void span(const Input& input, Range frames, float* out, double* seconds) const;
     std::unique_ptr<Workspace> borrow(std::int64_t frames) const;
-    void give_back(std::unique_ptr<Workspace> workspace) const;
 
     Model model_;
-    mutable std::vector<std::unique_ptr<Workspace>> idle_;
+    mutable Kept<Workspace> kept_;
 };
 
 }  // namespace sk

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "threads/kept.h"
 
 namespace sk {
 
@@ -83,7 +82,7 @@ void Flow::run(const float* z_prior, std::int64_t frames, const float* speaker, 
     });
     if (couplings_.size() % 2)  // an odd number of flips is left
         for (std::int64_t t = 0; t < frames; ++t) std::reverse(z + t * shape_.channels, z + (t + 1) * shape_.channels);
-    give_back(std::move(space));
+    if (frames <= kept_frames) kept_.put(std::move(space), 1);
 }
 
 void Flow::couple(Crew& crew, const Coupling& coupling, bool flipped, const float* speaker, std::int64_t frames,
@@ -106,11 +105,7 @@ void Flow::couple(Crew& crew, const Coupling& coupling, bool flipped, const floa
 }
 
 std::unique_ptr<FlowSpace> Flow::borrow(std::int64_t frames) const {
-    std::unique_ptr<FlowSpace> space;
-    {
-        const std::lock_guard lock(kept_mutex());
-        space = std::move(idle_);
-    }
+    std::unique_ptr<FlowSpace> space = kept_.take([](const FlowSpace&) { return true; });
     if (!space) space = std::make_unique<FlowSpace>();
     if (space->frames < frames) {
         space->hidden = Buffer();
@@ -120,12 +115,6 @@ std::unique_ptr<FlowSpace> Flow::borrow(std::int64_t frames) const {
         space->frames = frames;
     }
     return space;
-}
-
-void Flow::give_back(std::unique_ptr<FlowSpace> space) const {
-    if (space->frames > kept_frames) return;
-    const std::lock_guard lock(kept_mutex());
-    if (!idle_ || idle_->frames < space->frames) idle_ = std::move(space);
 }
 
 std::int64_t Flow::weight_bytes() const {

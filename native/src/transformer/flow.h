@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "threads/kept.h"
 #include "transformer/stack.h"
 #include "transformer/wavenet.h"
 
@@ -31,6 +32,7 @@ struct FlowSpace {
     WavenetSpace wavenet;
     Buffer hidden, mean;
     std::int64_t frames = 0;
+    std::int64_t size() const { return frames; }
 };
 
 class Flow {
@@ -46,12 +48,11 @@ class Flow {
     void couple(Crew& crew, const Coupling& coupling, bool flipped, const float* speaker, std::int64_t frames, float* z,
                 FlowSpace& space) const;
     std::unique_ptr<FlowSpace> borrow(std::int64_t frames) const;
-    void give_back(std::unique_ptr<FlowSpace> space) const;
 
     FlowShape shape_;
     const Kernels* kernels_;
     std::vector<Coupling> couplings_;  // in the order of running
-    mutable std::unique_ptr<FlowSpace> idle_;
+    mutable Kept<FlowSpace> kept_;
 };
 
 }  // namespace sk

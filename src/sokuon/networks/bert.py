@@ -16,13 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.errors import OptionError, TextError, VoiceError, VoiceNotFoundError
+from sokuon.errors import TextError, VoiceError, VoiceNotFoundError
 from sokuon.formats import contracts
 from sokuon.formats.bert import EMBEDDINGS, I64, VOCABULARY, WEIGHTS, Manifest, Vocabulary, relative_rows
 from sokuon.formats.packed import unpack
-from sokuon.native import library as native
 from sokuon.native.bert import NativeBert
-from sokuon.networks.runtime import Backend
+from sokuon.networks.runtime import Backend, Runtime
 from sokuon.networks.session import Session
 from sokuon.storage.tensors import F32, TensorFile
 
@@ -126,17 +125,12 @@ class _Graph:
 
 def _open_network(folder: Path, weights: TensorFile, manifest: Manifest, threads: int, backend: Backend) -> Network:
     """The native network where the model and the machine allow it, else the graph."""
-    reason: object = ""
-    if backend != "onnx":
-        usable, reason = native.available()
-        try:
-            if usable:
-                return _Native(weights, manifest, threads)
-        except native.NativeError as problem:
-            reason = problem
-    if backend == "native":
-        raise OptionError(f"the BERT in {folder} cannot run natively ({reason}); use backend='auto' or 'onnx'.")
-    return _Graph(folder / f"{contracts.BERT.name}.onnx", weights, manifest, threads)
+    graph = folder / f"{contracts.BERT.name}.onnx"
+    return Runtime(threads, backend).choose(
+        f"the BERT in {folder}",
+        lambda: _Native(weights, manifest, threads),
+        lambda: _Graph(graph, weights, manifest, threads),
+    )
 
 
 def _groups(lengths: Sequence[int]) -> list[list[int]]:

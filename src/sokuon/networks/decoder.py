@@ -84,8 +84,12 @@ class NativeDecoder:
 
 def open_decoder(voice: Voice, runtime: Runtime) -> Decoder:
     """The decoder of a voice."""
-    kind = NativeDecoder if runtime.native() else OnnxDecoder
-    return kind(voice.folder, voice.manifest.decoder, runtime)
+    folder, config = voice.folder, voice.manifest.decoder
+    return runtime.choose(
+        f"the decoder in {folder}",
+        lambda: NativeDecoder(folder, config, runtime),
+        lambda: OnnxDecoder(folder, config, runtime),
+    )
 
 
 def decoder_tensors(file: TensorFile) -> dict[str, F32]:

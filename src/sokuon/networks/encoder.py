@@ -35,4 +35,8 @@ class OnnxEncoder:
 
 def open_encoder(folder: Path, runtime: Runtime) -> Encoder:
     """The encoder of a converted voice."""
-    return NativeEncoder.open(folder, runtime.threads) if runtime.native() else OnnxEncoder(folder, runtime)
+    return runtime.choose(
+        f"the encoder in {folder}",
+        lambda: NativeEncoder.open(folder, runtime.threads),
+        lambda: OnnxEncoder(folder, runtime),
+    )

@@ -72,4 +72,6 @@ def run_bounded(flow: Flow, z_prior: F32, speaker: F32, threads: int | None = No
 
 def open_flow(folder: Path, runtime: Runtime) -> Flow:
     """The flow of a converted voice."""
-    return NativeFlow(folder, runtime) if runtime.native() else OnnxFlow(folder, runtime)
+    return runtime.choose(
+        f"the flow in {folder}", lambda: NativeFlow(folder, runtime), lambda: OnnxFlow(folder, runtime)
+    )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from sokuon.errors import OptionError
 from sokuon.native import library as native
-from sokuon.native.library import Storage
+from sokuon.native.library import NativeError, Storage
 
 Backend = Literal["auto", "native", "onnx"]
+N = TypeVar("N")  # a native network
+G = TypeVar("G")  # the same as a graph
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,21 @@ class Runtime:
         if self.backend == "native" and not usable:
             raise OptionError(f"the native kernels cannot run here ({reason}); use backend='onnx' or 'auto'.")
         return usable and self.backend != "onnx"
+
+    def choose(self, network: str, native: Callable[[], N], graph: Callable[[], G]) -> N | G:
+        """`network` as `native` makes it where library and network allow it, else as `graph` does.
+
+        Raises OptionError where backend asks for what cannot be.
+        """
+        if self.native():
+            try:
+                return native()
+            except NativeError as problem:
+                if self.backend == "native":
+                    raise OptionError(
+                        f"{network} cannot run natively ({problem}); use backend='auto' or 'onnx'."
+                    ) from problem
+        return graph()
 
 
 def _listed(names: tuple[str, ...]) -> str:
