@@ -27,6 +27,7 @@ EMULATOR = shutil.which("qemu-x86_64")  # Debian, Ubuntu: apt install qemu-user
 WITHOUT_VNNI = "Haswell"  # AVX2, FMA; what most desktop processors of the years up to 2020 have
 INPUTS, OUTPUTS, ZERO = 96, 32, 128
 PRODUCT = Contract("product", (Port("x", "float32", ("S", INPUTS)),), (Port("y", "float32", ("S", OUTPUTS)),))
+SAME = Contract("same", (Port("x", "float32", ("S", INPUTS)),), (Port("y", "float32", ("T", INPUTS)),))
 SENTINEL = "products of a processor without VNNI"
 
 
@@ -83,6 +84,22 @@ def test_a_graph_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
         Session(product(tmp_path, weight), PRODUCT, 1)  # the weights lie nowhere
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 600
+
+
+def test_a_graph_that_fails_in_a_run_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a damaged file: a padding of 10^12 rows, which no memory holds."""
+    pads = helper.make_tensor("pads", TensorProto.INT64, [4], [0, 0, 10**12, 0])
+    ports = [
+        [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in side]
+        for side in (SAME.inputs, SAME.outputs)
+    ]
+    graph = helper.make_graph([helper.make_node("Pad", ["x", "pads"], ["y"])], "same", *ports, [pads])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
+    opened = Session(tmp_path / "a.onnx", SAME, 1)
+    with pytest.raises(VoiceError, match=r"a\.onnx cannot be run") as raised:
+        opened.run(x=np.zeros((2, INPUTS), np.float32))
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().out == ""
 
 
 def test_the_codes_would_saturate() -> None:

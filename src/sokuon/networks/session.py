@@ -63,17 +63,19 @@ class Session:
                 options,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=_SLOWER_FUSIONS,
+                enable_fallback=0,  # it would print, and try the same once more
             )
         except Exception as error:  # ONNX Runtime raises a class per failure, none of them ours to list
-            reason = " ".join(str(error).split())[:_LONGEST_REASON]  # it has lines, a trace among them
-            raise VoiceError(f"{path} cannot be opened ({reason}); convert the folder again.") from error
+            raise VoiceError(f"{path} cannot be opened ({_reason(error)}); convert the folder again.") from error
+        self._path = path
         _check(path, self._session, contract)
         self._outputs = [port.name for port in contract.outputs]
 
     def run(self, *, shrink: bool = False, **inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.float32]]:
         """Run the graph on inputs named as in its contract; outputs in the contract's order.
 
-        `shrink` gives the arena's memory back afterwards: for a run that needs far more than the usual one.
+        `shrink` gives the arena's memory back afterwards: for a run that needs far more than the usual one. Raises
+        VoiceError where a node of a damaged graph fails.
         """
         import onnxruntime as ort
 
@@ -82,13 +84,23 @@ class Session:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
         def work() -> list[npt.NDArray[np.float32]]:
-            outputs: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, inputs, options)
+            try:
+                outputs: list[npt.NDArray[np.float32]] = self._session.run(self._outputs, inputs, options)
+            except Exception as error:
+                if not type(error).__module__.startswith("onnxruntime"):
+                    raise
+                raise VoiceError(f"{self._path} cannot be run ({_reason(error)}); convert the folder again.") from error
             return outputs
 
         def stop() -> None:
             options.terminate = True
 
         return interruptible(work, stop)
+
+
+def _reason(error: Exception) -> str:
+    """In one line: it has several, a trace among them."""
+    return " ".join(str(error).split())[:_LONGEST_REASON]
 
 
 def _options(threads: int, arena: bool) -> ort.SessionOptions:
