@@ -187,6 +187,8 @@ class _Aac:
         self._stream: Any = self._container.add_stream("aac", rate=rate, layout="mono")
 
     def add(self, samples: F32) -> bytes:
+        if not len(samples):  # FFmpeg takes no empty frame
+            return b""
         frame = self._av.AudioFrame.from_ndarray(np.clip(samples, -1.0, 1.0)[None], format="fltp", layout="mono")
         frame.sample_rate = self._rate
         for packet in self._stream.encode(frame):
