@@ -41,8 +41,7 @@ sys.path[:0] = [str(ROOT / "src")]
 from sokuon.convert import bert as convert  # noqa: E402
 from sokuon.convert import rehearsal  # noqa: E402
 from sokuon.convert.codes import BlockRounding, ColumnRounding, quantize_blocks, quantize_columns  # noqa: E402
-from sokuon.convert.graph import Graph, Value  # noqa: E402
-from sokuon.convert.products import FullProducts, Linear, Precision, Products, Rows, TensorProducts  # noqa: E402
+from sokuon.convert.products import FullProducts, Known, Linear, Precision, Products, TensorProducts  # noqa: E402
 from sokuon.networks.bert import Bert  # noqa: E402
 from sokuon.storage.tensors import TensorFile, TensorFileWriter  # noqa: E402
 
@@ -184,21 +183,20 @@ def peaks() -> Iterator[dict[str, int]]:
 class TensorScale(TensorProducts):
     """One scale for all weights of a product."""
 
-    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
+    def write(self, file: TensorFileWriter, layer: Linear, _known: Known) -> None:
         """See Products."""
         scale = np.float32(max(np.abs(layer.matrix).max() / 127, 1e-30))
-        codes = np.rint(layer.matrix / scale).astype(np.int8)
-        weight = g.const(np.ascontiguousarray(codes), f"{layer.name}.weight")
-        y = g.op("DynamicQuantizeMatMul", rows.codes, weight, g.const(scale), domain="com.microsoft")
-        return g.op("Add", y, g.const(layer.bias, f"{layer.name}.bias"))
+        file.add(f"{layer.name}.weight", np.rint(layer.matrix / scale).astype(np.int8))
+        file.add(f"{layer.name}.scale", np.full(layer.matrix.shape[1], scale))
+        file.add(f"{layer.name}.bias", layer.bias)
 
 
 class OnnxBlocks(FullProducts):
     """Weights as ONNX Runtime's quantiser for MatMulNBits rounds them: 4 bits, blocks of 32, symmetric."""
 
-    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
+    def write(self, file: TensorFileWriter, layer: Linear, known: Known) -> None:
         """See Products."""
-        return super().linear(g, rows, Linear(layer.name, onnx_blocks(layer.matrix), layer.bias))
+        super().write(file, Linear(layer.name, onnx_blocks(layer.matrix), layer.bias), known)
 
 
 def onnx_blocks(matrix: F32) -> F32:

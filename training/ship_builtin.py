@@ -12,15 +12,22 @@ PUBLISHED = ROOT / "training" / "builtin"
 sys.path.insert(0, str(ROOT / "src"))
 
 from sokuon.convert.bert import convert_bert  # noqa: E402
+from sokuon.convert.graphs import write_graphs  # noqa: E402
 from sokuon.convert.products import Precision  # noqa: E402
 from sokuon.convert.voice import convert_voice  # noqa: E402
 from sokuon.voices.builtin import BUILTIN, builtin_bert  # noqa: E402
 
 
 def ship(target: Path) -> None:
-    """From training/builtin write `target`/voice and `target`/bert-q8, converted, and `target`/bert as it is."""
-    convert_voice(PUBLISHED / "voice", target / "voice")
-    convert_bert(PUBLISHED / "bert", target / builtin_bert("q8").name, Precision.Q8)
+    """From training/builtin write `target`/voice and `target`/bert-q8, converted, and `target`/bert as it is.
+
+    The graphs too: installed packages are not written into.
+    """
+    voice, bert = target / "voice", target / builtin_bert("q8").name
+    convert_voice(PUBLISHED / "voice", voice)
+    convert_bert(PUBLISHED / "bert", bert, Precision.Q8)
+    write_graphs(voice)
+    write_graphs(bert)
     shutil.copytree(PUBLISHED / "bert", target / "bert", dirs_exist_ok=True)
 
 

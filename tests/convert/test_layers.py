@@ -69,9 +69,9 @@ def norm(x: F64, gamma: F64, beta: F64) -> F64:
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 7])
 def test_convolution(tmp_path: Path, kernel: int) -> None:
-    given = tensors(weight=(6, C, kernel), bias=(6,))
-    opened = session(tmp_path, given, lambda s, x: layers.conv_layer(s, x, C, 6, kernel))
-    compare(opened, lambda x: same_conv(x, given["weight"], given["bias"]))
+    given = tensors(c__weight=(6, C, kernel), c__bias=(6,))
+    opened = session(tmp_path, given, lambda s, x: layers.conv(s.at("c"), x, C, 6, kernel))
+    compare(opened, lambda x: same_conv(x, given["c.weight"], given["c.bias"]))
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
@@ -173,6 +173,6 @@ def test_encoder_stack(tmp_path: Path, count: int, kernel: int) -> None:
     shape = StackShape(C, 12, kernel, HEADS, count, 6)
 
     def build(s: Scope, x: Value) -> Value:
-        return layers.encoder_stack(s, x, s.graph.const(SPEAKER, "speaker"), shape)
+        return layers.encoder_stack(s, x, s.graph.weight("speaker", lambda: SPEAKER), shape)
 
     compare(session(tmp_path, given, build), lambda x: stacked(x, given, count))

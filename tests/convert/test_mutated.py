@@ -18,7 +18,7 @@ from test_forms import archive, write_aivm
 from tiny_voice import make_tiny_voice
 
 from sokuon.convert.published import open_published
-from sokuon.convert.voice_graphs import write_graphs
+from sokuon.convert.voice_graphs import write_weights
 from sokuon.errors import SokuonError
 from sokuon.export.voice import Layout, export_voice
 
@@ -86,7 +86,7 @@ def test_damage_is_said(forms: dict[str, Path], tmp_path: Path, form: str) -> No
         out.mkdir()
         with contextlib.suppress(SokuonError), open_published(target) as voice:
             # the comparison is left out: it runs graphs in a process of its own
-            write_graphs(voice.tensors, voice.weights, voice.config, out, lambda _: None)
+            write_weights(voice.tensors, voice.weights, voice.config, out, lambda _: None)
         shutil.rmtree(out)
         assert time.monotonic() - started < SECONDS, number
     assert [path.name for path in tmp_path.iterdir()] == [target.name]

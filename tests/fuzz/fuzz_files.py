@@ -33,6 +33,7 @@ import numpy as np
 
 import sokuon
 from sokuon.convert.bert import convert_bert
+from sokuon.convert.graphs import write_graphs
 from sokuon.convert.products import Precision
 from sokuon.convert.voice import convert_voice
 from sokuon.storage.tensors import TensorFile
@@ -77,6 +78,8 @@ class Corpus:
             shutil.copytree(tiny / name, folder / "source" / name)
         convert_voice(tiny / "voice", folder / "converted" / "voice")
         convert_bert(tiny / "bert", folder / "converted" / "bert", Precision.Q8)
+        write_graphs(folder / "converted" / "voice")
+        write_graphs(folder / "converted" / "bert")
         for name, file in (("voice", "model.pth"), ("bert", "pytorch_model.bin")):
             write_torch_file(folder / file, TensorFile(tiny / name / "model.safetensors"))
 

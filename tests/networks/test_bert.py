@@ -239,7 +239,7 @@ def test_too_long_text_is_refused(bert: Bert) -> None:
         bert.features("あ" * (MAX_CHARACTERS + 1))
 
 
-@pytest.mark.parametrize("name", ["bert.json", "bert.onnx", "bert.weights", "vocab.txt"])
+@pytest.mark.parametrize("name", ["bert.json", "bert.weights", "vocab.txt"])
 def test_missing_file_is_named(folder: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / name).unlink()

@@ -310,7 +310,7 @@ def killed_when(process: subprocess.Popen[bytes], ready: Callable[[], bool]) -> 
 HALTED = """
 import sys, time
 import sokuon.convert.voice_graphs as synthesizer
-synthesizer._write_flow = lambda *_: time.sleep(600)
+synthesizer._EMITTERS["flow"] = lambda *_: time.sleep(600)
 from pathlib import Path
 from sokuon.loading import converted_voice
 converted_voice(Path(sys.argv[1]))
@@ -319,11 +319,12 @@ converted_voice(Path(sys.argv[1]))
 
 def test_killed_conversion_leaves_no_half_folder_and_the_next_one_works(cache: Path, tiny: Path) -> None:
     process = background(cache, tiny, HALTED)
-    killed_when(process, lambda: bool(list(cache.glob("voices/.*/**/encoder.onnx"))))
+    killed_when(process, lambda: bool(list(cache.glob("voices/.*/**/encoder.weights"))))
     visible = [path.name for path in (cache / "voices").glob("[!.]*")]
     assert visible == ["known.json"]
     folder = converted_voice(tiny / "voice")
-    assert {path.name for path in folder.iterdir()} >= {"voice.json", "encoder.onnx", "flow.onnx", "decoder.onnx"}
+    weights = {f"{name}.weights" for name in ("encoder", "flow", "decoder")}
+    assert {path.name for path in folder.iterdir()} >= {"voice.json", *weights}
 
 
 def test_known_digests_are_not_trusted_after_a_change(cache: Path, source: list[Path]) -> None:

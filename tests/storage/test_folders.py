@@ -29,7 +29,8 @@ def test_a_folder_is_written_where_it_may_be(tmp_path: Path, there: str) -> None
         target.mkdir()
     if there == "ours":
         write(target, "old")
-        (target / "left_over.onnx").touch()
+        for name in ("left_over.onnx", "about.json", "flow.onnx.lock", ".sokuon-0123456789abcdef.tmp"):
+            (target / name).touch()
     write(target)
     assert names(target) == [MARKER]
     assert (target / MARKER).read_text() == "new"

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from sokuon.convert.graphs import graph_bytes
 from sokuon.errors import VoiceError
+from sokuon.formats.contracts import DECODER, ENCODER, FLOW, Contract
 from sokuon.formats.voice import Manifest
 from sokuon.storage.tensors import F32
 from sokuon.text.tables import SYMBOLS
@@ -51,22 +53,36 @@ _REMEDY = "take the voice's .safetensors file, or download it again."
 
 
 def difference(graph: Path, folder: Path) -> str | None:
-    """What sets the two apart; None if nothing does."""
-    import onnxruntime as ort
-
-    runtime: Any = ort
-    runtime.set_default_logger_severity(4)
-    random = np.random.default_rng(0)
-    inputs, expected = _speak_clearly(folder, random)
-    options = runtime.SessionOptions()
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = runtime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    first = session.get_outputs()[0].name
-    heard = np.asarray(session.run([first], _named(session, inputs))[0]).reshape(-1)
+    """What sets the two apart; None if nothing does. One network is in memory at a time, once."""
+    inputs, expected = _speak_clearly(_Converted(folder), np.random.default_rng(0))
+    heard = _heard(graph, inputs)
     if len(heard) != len(expected):
         return f"it speaks {len(heard)} samples where its weights give {len(expected)}"
     error = float(np.abs(heard - expected).max())
     return None if error <= TOLERANCE else f"its samples differ by {error:.1e} from what its weights give"
+
+
+def _heard(graph: Path, inputs: dict[str, Any]) -> F32:
+    """Samples of the published graph."""
+    from sokuon.convert.onnx_file import OnnxFile  # brings onnx
+
+    session = _session(OnnxFile(graph).skeleton(), graph.parent)
+    first = session.get_outputs()[0].name
+    return np.asarray(session.run([first], _named(session, inputs))[0]).reshape(-1)
+
+
+def _session(model: bytes, folder: Path) -> Any:
+    """A graph as it is, whose weights are used where they lie in files of `folder`."""
+    import onnxruntime as ort
+
+    runtime: Any = ort
+    runtime.set_default_logger_severity(4)
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _named(session: Any, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -82,13 +98,14 @@ def _named(session: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _speak_clearly(folder: Path, random: np.random.Generator) -> tuple[dict[str, Any], F32]:
+def _speak_clearly(ours: _Converted, random: np.random.Generator) -> tuple[dict[str, Any], F32]:
     """Inputs whose durations no rounding decides, and what the converted voice says to them."""
-    ours = _Converted(folder)
+    encoder = ours.network(ENCODER)
     for _ in range(_DRAWS):
         inputs = _draw(ours, random)
-        frames, spoken = ours.durations(inputs)
+        frames, spoken = ours.durations(encoder, inputs)
         if np.abs(frames - np.rint(frames)).min() > _CLEAR * max(1.0, float(frames.max())):
+            del encoder
             return inputs, ours.speak(np.ceil(frames).astype(np.int64), spoken, inputs)
     raise ValueError("its durations are all whole numbers")
 
@@ -115,21 +132,19 @@ def _scalar(value: float) -> F32:
 
 
 class _Converted:
-    """The converted graphs, run in a row as the engine does."""
+    """The converted networks, run in a row as the engine does."""
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime as ort
-
-        runtime: Any = ort
-        self._graphs = {
-            name: runtime.InferenceSession(str(folder / f"{name}.onnx"), providers=["CPUExecutionProvider"])
-            for name in ("encoder", "flow", "decoder")
-        }
+        self._folder = folder
         self.speakers = np.load(folder / "speakers.npy")
         self.styles = np.asarray(np.load(folder / "style_vectors.npy"), np.float32)
         self.bert_width = Manifest.read(folder).bert_width
 
-    def durations(self, inputs: dict[str, Any]) -> tuple[F32, F32]:
+    def network(self, contract: Contract) -> Any:
+        """One of them, opened."""
+        return _session(graph_bytes(self._folder, contract), self._folder)
+
+    def durations(self, encoder: Any, inputs: dict[str, Any]) -> tuple[F32, F32]:
         """Frames of each slot before they are rounded up [T], and the prior's mean [T, C]."""
         feed = {
             "phones": inputs["x"][0], "tones": inputs["tone"][0], "languages": inputs["language"][0],
@@ -137,7 +152,7 @@ class _Converted:
             "style": inputs["style_vec"][0], "speaker": self.speakers[inputs["sid"][0]],
             "duration_noise": np.zeros((2, _SLOTS), np.float32),
         }  # fmt: skip
-        mean, _, fixed, sampled = self._graphs["encoder"].run(None, feed)
+        mean, _, fixed, sampled = encoder.run(None, feed)
         frames = np.exp(_SDP_RATIO * sampled + (1 - _SDP_RATIO) * fixed) * _LENGTH
         if not frames.sum() < _MOST_FRAMES:
             raise ValueError("its durations are without bound")
@@ -146,8 +161,8 @@ class _Converted:
     def speak(self, frames: Any, mean: F32, inputs: dict[str, Any]) -> F32:
         """Samples [N] without noise."""
         speaker = self.speakers[inputs["sid"][0]]
-        (z,) = self._graphs["flow"].run(None, {"z_prior": np.repeat(mean, frames, axis=0), "speaker": speaker})
-        (audio,) = self._graphs["decoder"].run(None, {"z": z, "speaker": speaker})
+        (z,) = self.network(FLOW).run(None, {"z_prior": np.repeat(mean, frames, axis=0), "speaker": speaker})
+        (audio,) = self.network(DECODER).run(None, {"z": z, "speaker": speaker})
         return np.asarray(audio, np.float32)
 
 

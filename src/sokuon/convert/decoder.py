@@ -8,6 +8,9 @@ Source: spec model-synthesizer section 8; HiFi-GAN, Kong et al. 2020.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 import numpy as np
 
 from sokuon.convert.graph import Graph, Value
@@ -58,10 +61,13 @@ def resblock_convs(config: DecoderConfig) -> list[tuple[str, int, int, int]]:
 
 
 def decoder(
-    g: Graph, tensors: dict[str, F32], config: DecoderConfig, inputs: tuple[Value, Value] | None = None
+    g: Graph, tensors: Mapping[str, F32], config: DecoderConfig, inputs: tuple[Value, Value] | None = None
 ) -> Value:
-    """Emit the decoder on `inputs` z [F, C] and speaker [G], else the graph's own; returns audio [hop·F]."""
-    values = {name: g.const(tensor, f"dec.{name}") for name, tensor in tensors.items()}
+    """Emit the decoder on `inputs` z [F, C] and speaker [G], else the graph's own; returns audio [hop·F].
+
+    `tensors` are those of `decoder_tensors`, or stand for what is written under their names.
+    """
+    values = {name: g.weight(f"dec.{name}", partial(tensors.__getitem__, name)) for name in tensors}
     latent, speaker = inputs or (g.input("z"), g.input("speaker"))
     net = _Net(g, values)
     z = g.op("Unsqueeze", g.op("Transpose", latent, perm=[1, 0]), g.const(np.array([0])))  # [1, C, F]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from sokuon.convert.graph import Graph, Value
-from sokuon.convert.layers import Scope, columns, conv_layer, depthwise_conv, gelu, layer_norm, linear
+from sokuon.convert.layers import Scope, columns, conv, depthwise_conv, gelu, layer_norm, linear
 
 BINS = 10
 TAIL = 5.0  # the spline acts on [-5, 5]; outside it is the identity
@@ -21,12 +21,10 @@ COUPLINGS = (7, 5, 3)  # sampling walks the list backwards and leaves out flows.
 def duration_predictor(s: Scope, hidden: Value, speaker: Value, c: int, g_width: int) -> Value:
     """`dp`: hidden [T, C] → log frames [T]."""
     g = s.graph
-    filters, _, kernel = s.checkpoint.shape(s.prefix + "conv_1.weight")
+    filters, kernel = s.conv_shape("conv_1", c)
     x = g.op("Add", hidden, linear(s.at("cond"), speaker, g_width, c))
     for n, c_in in ((1, c), (2, filters)):
-        x = layer_norm(
-            s.at(f"norm_{n}"), g.op("Relu", conv_layer(s.at(f"conv_{n}"), x, c_in, filters, kernel)), filters
-        )
+        x = layer_norm(s.at(f"norm_{n}"), g.op("Relu", conv(s.at(f"conv_{n}"), x, c_in, filters, kernel)), filters)
     return _flat(g, linear(s.at("proj"), x, filters, 1))
 
 
@@ -43,8 +41,8 @@ def stochastic_duration_predictor(s: Scope, hidden: Value, speaker: Value, c: in
         z1 = _conv_flow_inverse(s.at(f"flows.{index}"), z0, z1, condition, c)
     z0 = z1  # the last flip
     affine = s.at("flows.0")  # only its first row is heard
-    shift = affine.const("shift", affine.take("m", (2, 1))[0])
-    scale = affine.const("scale", np.exp(-affine.take("logs", (2, 1))[0]))
+    shift = affine.weight("shift", lambda: affine.take("m", (2, 1))[0])
+    scale = affine.weight("scale", lambda: np.exp(-affine.take("logs", (2, 1))[0]))
     return _flat(g, g.op("Mul", g.op("Sub", z0, shift), scale))
 
 

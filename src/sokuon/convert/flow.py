@@ -42,14 +42,13 @@ def coupling_indices(s: Scope) -> list[int]:
 def _coupling_mean(s: Scope, x: Value, speaker: Value, shape: StackShape, flipped: bool) -> Value:
     """[F, C/2] → [F, C/2]: pre, stack, post."""
     c, half, order = shape.channels, shape.channels // 2, -1 if flipped else 1
-    pre = s.take("pre.weight", (c, half, 1))[:, ::order, 0].T
-    u = affine(s.graph, x, s.const("pre.weight", pre), s.const("pre.bias", s.take("pre.bias", (c,))))
+    pre = s.weight("pre.weight", lambda: s.take("pre.weight", (c, half, 1))[:, ::order, 0].T)
+    u = affine(s.graph, x, pre, s.same("pre.bias", (c,)))
     wavenet = f"{s.prefix}enc.cond_layer.bias" in s.checkpoint
     stack = replace(shape, layers=_count(s, r"enc.attn_layers.\d+.emb_rel_k"))
     u = _wavenet(s.at("enc"), u, speaker, shape) if wavenet else encoder_stack(s.at("enc"), u, speaker, stack)
-    post = s.take("post.weight", (half, c, 1))[::order, :, 0].T
-    bias = s.take("post.bias", (half,))[::order]
-    return affine(s.graph, u, s.const("post.weight", post), s.const("post.bias", bias))
+    post = s.weight("post.weight", lambda: s.take("post.weight", (half, c, 1))[::order, :, 0].T)
+    return affine(s.graph, u, post, s.weight("post.bias", lambda: s.take("post.bias", (half,))[::order]))
 
 
 def _wavenet(s: Scope, x: Value, speaker: Value, shape: StackShape) -> Value:
@@ -61,25 +60,23 @@ def _wavenet(s: Scope, x: Value, speaker: Value, shape: StackShape) -> Value:
     g, c = s.graph, shape.channels
     layers = _count(s, r"in_layers.\d+.bias")
     wide = 2 * c * layers
-    weight = s.take_normed("cond_layer", (wide, shape.speaker, 1))[:, :, 0].T
-    bias = s.const("cond_layer.bias", s.take("cond_layer.bias", (wide,)))
-    condition = affine(g, speaker, s.const("cond_layer.weight", weight), bias)  # [2C·layers]
+    bias = s.same("cond_layer.bias", (wide,))
+    weight = s.weight("cond_layer.weight", lambda: s.take_normed("cond_layer", (wide, shape.speaker, 1))[:, :, 0].T)
+    condition = affine(g, speaker, weight, bias)  # [2C·layers]
     skips: list[Value] = []
     for i in range(layers):
-        here = g.op(
-            "Add", _normed_conv(s, f"in_layers.{i}", x, 2 * c), columns(g, condition, 2 * c * i, 2 * c * (i + 1))
-        )
+        here = _conv(s, f"in_layers.{i}", x, c, 2 * c)
+        here = g.op("Add", here, columns(g, condition, 2 * c * i, 2 * c * (i + 1)))
         gate = g.op("Mul", g.op("Tanh", columns(g, here, 0, c)), g.op("Sigmoid", columns(g, here, c, 2 * c)))
         last = i == layers - 1
-        out = _normed_conv(s, f"res_skip_layers.{i}", gate, c if last else 2 * c)
+        out = _conv(s, f"res_skip_layers.{i}", gate, c, c if last else 2 * c)
         skips.append(out if last else columns(g, out, c, 2 * c))
         x = x if last else g.op("Add", x, columns(g, out, 0, c))
     return g.op("Sum", *skips)
 
 
-def _normed_conv(s: Scope, name: str, x: Value, c_out: int) -> Value:
-    weight = s.take_normed(name, (c_out, None, None))
-    return conv(s.at(name), x, weight, s.take(f"{name}.bias", (c_out,)))
+def _conv(s: Scope, name: str, x: Value, c_in: int, c_out: int) -> Value:
+    return conv(s.at(name), x, c_in, c_out, s.conv_shape(name, c_in)[1])
 
 
 def _count(s: Scope, tail: str) -> int:
@@ -92,5 +89,5 @@ def _pattern(s: Scope, tail: str) -> str:
 
 
 def _reversed(s: Scope, z: Value, channels: int) -> Value:
-    order = s.graph.const(np.arange(channels - 1, -1, -1), s.prefix + "order")
+    order = s.graph.weight(s.prefix + "order", lambda: np.arange(channels - 1, -1, -1))
     return s.graph.op("Gather", z, order, axis=1)

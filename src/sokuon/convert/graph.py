@@ -1,12 +1,17 @@
-"""A small ONNX graph writer: values, constants in a tensor file beside the graph, one verb to add a node.
+"""A small graph writer: values, constants in a tensor file, one verb to add a node.
 
-Named constants, the network's weights, go straight to the tensor file (external data), so a graph under construction
-holds almost nothing, ONNX Runtime maps them instead of copying, and other readers find them by name.
+Named constants, the network's weights, go straight to the tensor file, so a graph under construction holds almost
+nothing, ONNX Runtime maps them instead of copying, and other readers find them by name.
+
+The same emitters are run twice. A conversion runs them for the weights: what they make of a checkpoint's tensors is all
+that native networks read. Where ONNX Runtime is to run the network, they are run again on the weights that were
+written (`Graph` on a TensorFile): names lead to tensors, nothing is computed, and the nodes become the file
+(`onnx_model`, the only part that needs onnx).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +19,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
-from sokuon.formats.contracts import Contract, Port
-from sokuon.storage.tensors import TensorFileWriter
+from sokuon.errors import WeightError
+from sokuon.formats.contracts import Contract
+from sokuon.storage.tensors import TensorFile, TensorFileWriter
 
-OPSET = 17
-_IR_VERSION = 9
 _INLINE_BYTES = 1024  # the largest constant without a name
-_ELEMENT_TYPES = {
-    "float32": TensorProto.FLOAT,
-    "float16": TensorProto.FLOAT16,
-    "int64": TensorProto.INT64,
-    "int32": TensorProto.INT32,
-    "uint8": TensorProto.UINT8,
-    "int8": TensorProto.INT8,
-}
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -40,21 +36,48 @@ class Value:
     name: str
 
 
-class Graph:
-    """Collects nodes and constants, then saves `<folder>/<contract.name>.onnx` with its weights beside it."""
+@dataclass(frozen=True)
+class Node:
+    """An operator: `inputs` may hold "" for one left out."""
 
-    def __init__(self, contract: Contract, weights: TensorFileWriter) -> None:
-        self._contract = contract
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    domain: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A constant outside of the graph: bytes of the weight file, or (`file` is None) given by whoever opens it."""
+
+    file: str | None
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+class Graph:
+    """Collects nodes and constants; `weights` is a file that is being written, or one that was."""
+
+    def __init__(self, contract: Contract, weights: TensorFileWriter | TensorFile) -> None:
+        self.contract = contract
+        self.nodes: list[Node] = []
+        self.constants: dict[str, Array | Stored] = {}
         self._weights = weights
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
         self._scope: list[str] = []
         self._count = 0
 
+    @property
+    def written(self) -> TensorFile | None:
+        """The weights where they are already there."""
+        return self._weights if isinstance(self._weights, TensorFile) else None
+
     def input(self, name: str) -> Value:
         """The input of that name in the contract."""
-        if name not in {port.name for port in self._contract.inputs}:
-            raise ValueError(f"{self._contract.name} has no input {name}")
+        if name not in {port.name for port in self.contract.inputs}:
+            raise ValueError(f"{self.contract.name} has no input {name}")
         return Value(name)
 
     @contextmanager
@@ -64,29 +87,33 @@ class Graph:
         yield
         self._scope.pop()
 
-    def const(self, array: npt.ArrayLike, name: str | None = None) -> Value:
-        """A weight under a new name, or a small number or shape, which is shared by value."""
+    def const(self, array: npt.ArrayLike) -> Value:
+        """A small number or shape, shared by value."""
         data = np.asarray(array)
-        label = name or _label(data)
-        if name is not None:
-            self._constants[label] = self._external(label, data)
-        elif label not in self._constants:
-            self._constants[label] = numpy_helper.from_array(data, label)
+        label = _label(data)
+        self.constants.setdefault(label, data)
         return Value(label)
 
-    def supplied(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Value:
-        """A constant that no file holds in this form: whoever opens the graph gives it (see Session)."""
-        tensor = TensorProto(name=name, data_type=_ELEMENT_TYPES[dtype.name], dims=shape)
-        tensor.data_location = TensorProto.EXTERNAL
-        length = int(np.prod(shape)) * dtype.itemsize
-        for key, value in {"location": "supplied", "offset": 0, "length": length}.items():
-            tensor.external_data.add(key=key, value=str(value))
-        self._constants[name] = tensor
+    def weight(self, name: str, make: Callable[[], Array]) -> Value:
+        """A constant under a new name: `make` computes it, unless it was written. Raises WeightError."""
+        self.constants[name] = self._stored(name, make)
         return Value(name)
 
-    def beside(self, name: str, array: npt.NDArray[Any]) -> None:
-        """A tensor in the weight file that only other readers of that file need."""
-        self._weights.add(name, array)
+    def named(self, name: str) -> Value:
+        """A constant that was written. Raises WeightError."""
+        if name not in self:
+            raise WeightError(f"{self._weights.path} holds no tensor {name}; convert its folder again.")
+        return self.weight(name, _nothing)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the weight file holds a tensor of this name."""
+        return name in self._weights.entries
+
+    def supplied(self, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Value:
+        """A constant that no file holds in this form: whoever opens the graph gives it (see Session)."""
+        kind = np.dtype(dtype)
+        self.constants[name] = Stored(None, kind, shape, 0, int(np.prod(shape)) * kind.itemsize)
+        return Value(name)
 
     def op(self, kind: str, *inputs: Value | None, domain: str = "", **attributes: Any) -> Value:
         """Add a node with one output."""
@@ -96,43 +123,39 @@ class Graph:
         """Add a node with several outputs; None stands for an optional input left out."""
         self._count += 1
         base = "/".join([*self._scope, f"{kind}_{self._count}"])
-        names = [base if i == 0 else f"{base}:{i}" for i in range(outputs)]
-        sources = [value.name if value is not None else "" for value in inputs]
-        self._nodes.append(helper.make_node(kind, sources, names, name=base, domain=domain, **attributes))
+        names = tuple(base if i == 0 else f"{base}:{i}" for i in range(outputs))
+        sources = tuple(value.name if value is not None else "" for value in inputs)
+        self.nodes.append(Node(kind, sources, names, domain, attributes))
         return [Value(name) for name in names]
 
+    def name_outputs(self, outputs: Sequence[Value]) -> None:
+        """The last nodes: `outputs` in the contract's order, under its names."""
+        for value, port in zip(outputs, self.contract.outputs, strict=True):
+            self.nodes.append(Node("Identity", (value.name,), (port.name,), "", {}))
+
     def save(self, folder: Path, outputs: Sequence[Value]) -> None:
-        """Write the graph; `outputs` in the contract's order."""
-        for value, port in zip(outputs, self._contract.outputs, strict=True):
-            self._nodes.append(helper.make_node("Identity", [value.name], [port.name], name=f"output/{port.name}"))
-        graph = helper.make_graph(
-            self._nodes,
-            self._contract.name,
-            [value_info(port) for port in self._contract.inputs],
-            [value_info(port) for port in self._contract.outputs],
-            list(self._constants.values()),
-        )
-        domains = sorted({node.domain for node in self._nodes})
-        imports = [helper.make_opsetid(d, OPSET if d == "" else 1) for d in domains]
-        model = helper.make_model(graph, opset_imports=imports, ir_version=_IR_VERSION, producer_name="sokuon")
-        (folder / f"{self._contract.name}.onnx").write_bytes(model.SerializeToString())
+        """Write `<folder>/<contract.name>.onnx`, its weights beside it."""
+        from sokuon.convert.onnx_model import serialized
 
-    def _external(self, label: str, data: npt.NDArray[Any]) -> onnx.TensorProto:
-        entry = self._weights.add(label, data)
-        tensor = TensorProto(name=label, data_type=_ELEMENT_TYPES[data.dtype.name], dims=data.shape)
-        tensor.data_location = TensorProto.EXTERNAL
-        place = {"location": self._weights.path.name, "offset": entry.offset, "length": entry.length}
-        for key, value in place.items():
-            tensor.external_data.add(key=key, value=str(value))
-        return tensor
+        self.name_outputs(outputs)
+        (folder / f"{self.contract.name}.onnx").write_bytes(serialized(self))
+
+    def _stored(self, name: str, make: Callable[[], Array]) -> Array | Stored:
+        if isinstance(self._weights, TensorFileWriter):
+            self._weights.add(name, make())
+            entry, dtype = self._weights.entries[name], self._weights.dtype(name)
+        elif name in self._weights.entries:
+            entry, dtype = self._weights.entries[name], self._weights.dtype(name)
+        else:
+            raise WeightError(f"{self._weights.path} holds no tensor {name}; convert its folder again.")
+        return Stored(self._weights.path.name, dtype, entry.shape, entry.offset, entry.length)
 
 
-def _label(data: npt.NDArray[Any]) -> str:
+def _nothing() -> Array:
+    raise ValueError("only a tensor that was written can be named alone")
+
+
+def _label(data: Array) -> str:
     if data.nbytes >= _INLINE_BYTES:
         raise ValueError(f"a constant of shape {data.shape} needs a name")
     return f"const/{data.dtype.name}{list(data.shape)}/{data.tobytes().hex()}"
-
-
-def value_info(port: Port) -> onnx.ValueInfoProto:
-    """A port as a graph declares it."""
-    return helper.make_tensor_value_info(port.name, _ELEMENT_TYPES[port.dtype], list(port.shape))

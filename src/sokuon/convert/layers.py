@@ -7,23 +7,30 @@ W = 2·4 + 1 relative positions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 
 from sokuon.convert.graph import Graph, Value
 from sokuon.convert.weights import Checkpoint, Shape
+from sokuon.errors import WeightError
 from sokuon.storage.tensors import F32
 
 WINDOW = 4  # relative attention reaches this far (spec model-synthesizer section 1)
 SPEAKER_LAYER = 2  # the speaker vector enters before the third layer
 _EPSILON = 1e-5
+_MOST_TAPS = 1 << 10
 
 
 @dataclass(frozen=True)
 class Scope:
-    """A place in both worlds: nodes are emitted into `graph`, tensors taken from `checkpoint` under `prefix`."""
+    """A place in both worlds: nodes are emitted into `graph`, tensors taken from `checkpoint` under `prefix`.
+
+    Where the graph's weights are already written, the checkpoint is their file: its names are asked for, and the shapes
+    that `conv_shape` understands; nothing is taken.
+    """
 
     graph: Graph
     checkpoint: Checkpoint
@@ -41,9 +48,23 @@ class Scope:
         """The weight of submodule `name` with weight norm folded."""
         return self.checkpoint.take_normed(self.prefix + name, shape)
 
-    def const(self, name: str, array: F32) -> Value:
-        """A constant named as the tensor it was made from."""
-        return self.graph.const(np.ascontiguousarray(array, np.float32), self.prefix + name)
+    def weight(self, name: str, make: Callable[[], F32]) -> Value:
+        """A constant named as the tensor that `make` makes it from."""
+        return self.graph.weight(self.prefix + name, lambda: np.ascontiguousarray(make(), np.float32))
+
+    def same(self, name: str, shape: Shape) -> Value:
+        """The checkpoint's tensor as it is."""
+        return self.weight(name, lambda: self.take(name, shape))
+
+    def conv_shape(self, name: str, c_in: int) -> tuple[int, int]:
+        """Output channels and kernel of the convolution `name`, that was or will be written by `conv`."""
+        if self.graph.written is None:
+            shape = self.checkpoint.normed_shape(self.prefix + name)
+            return shape[0], shape[-1]
+        shape = self.checkpoint.shape(f"{self.prefix}{name}.weight")
+        if len(shape) != 2 or c_in < 1 or shape[0] % c_in or not 0 < shape[0] // c_in <= _MOST_TAPS:
+            raise WeightError(f"{self.prefix}{name}.weight is {list(shape)}, which does not fit {c_in} channels.")
+        return shape[1], shape[0] // c_in
 
 
 @dataclass(frozen=True)
@@ -71,18 +92,23 @@ def affine(graph: Graph, x: Value, weight: Value, bias: Value) -> Value:
     return graph.op("Add", graph.op("MatMul", x, weight), bias)
 
 
-def linear(s: Scope, x: Value, c_in: int, c_out: int, *, scale: float = 1.0) -> Value:
-    """A linear layer or 1x1 convolution on [T, C_in] (or [C_in]), times `scale`."""
-    tail = s.checkpoint.shape(s.prefix + "weight")[2:]  # (1,) where it is a convolution
-    weight = s.take("weight", (c_out, c_in, *tail)).reshape(c_out, c_in).T
-    bias = s.take("bias", (c_out,))
-    return affine(s.graph, x, s.const("weight", weight * scale), s.const("bias", bias * scale))
+def linear(s: Scope, x: Value, c_in: int | None, c_out: int, *, scale: float = 1.0) -> Value:
+    """A linear layer or 1x1 convolution on [T, C_in] (or [C_in]; None: any), times `scale`."""
+
+    def weight() -> F32:
+        tail = s.checkpoint.shape(s.prefix + "weight")[2:]  # (1,) where it is a convolution
+        weight = s.take("weight", (c_out, c_in, *tail)).reshape(c_out, -1).T
+        return np.asarray(weight * scale, np.float32)
+
+    def bias() -> F32:
+        return np.asarray(s.take("bias", (c_out,)) * scale, np.float32)
+
+    return affine(s.graph, x, s.weight("weight", weight), s.weight("bias", bias))
 
 
 def layer_norm(s: Scope, x: Value, channels: int) -> Value:
     """Over the last axis; the checkpoint calls scale and shift gamma and beta."""
-    gamma = s.const("gamma", s.take("gamma", (channels,)))
-    beta = s.const("beta", s.take("beta", (channels,)))
+    gamma, beta = s.same("gamma", (channels,)), s.same("beta", (channels,))
     return s.graph.op("LayerNormalization", x, gamma, beta, axis=-1, epsilon=_EPSILON)
 
 
@@ -102,39 +128,41 @@ def im2col(graph: Graph, x: Value, kernel: int, dilation: int = 1) -> Value:
     return graph.op("Concat", *shifts(graph, x, kernel, dilation), axis=1)
 
 
-def conv(s: Scope, x: Value, weight: F32, bias: F32, dilation: int = 1) -> Value:
-    """Same-size convolution of [T, C_in] with weight [C_out, C_in, K] as one product over im2col."""
-    c_out, c_in, kernel = weight.shape
-    matrix = s.const("weight", weight.transpose(2, 1, 0).reshape(kernel * c_in, c_out))
-    return affine(s.graph, im2col(s.graph, x, kernel, dilation), matrix, s.const("bias", bias))
+def conv(s: Scope, x: Value, c_in: int, c_out: int, kernel: int) -> Value:
+    """Same-size convolution of [T, C_in] with weight [C_out, C_in, K], normed or not, as one product over im2col."""
 
+    def matrix() -> F32:
+        weight = s.checkpoint.take_normed(s.prefix[:-1], (c_out, c_in, kernel))
+        return np.asarray(weight.transpose(2, 1, 0).reshape(kernel * c_in, c_out))
 
-def conv_layer(s: Scope, x: Value, c_in: int, c_out: int, kernel: int) -> Value:
-    """`conv` with the checkpoint's own weight and bias."""
-    return conv(s, x, s.take("weight", (c_out, c_in, kernel)), s.take("bias", (c_out,)))
+    return affine(s.graph, im2col(s.graph, x, kernel), s.weight("weight", matrix), s.same("bias", (c_out,)))
 
 
 def narrowing_conv(s: Scope, x: Value, c_in: int, c_out: int, kernel: int) -> Value:
-    """`conv_layer` for C_in » C_out: multiply first, then add K shifted slices of [T, K·C_out].
+    """`conv` for C_in » C_out: multiply first, then add K shifted slices of [T, K·C_out].
 
     The copies are of the narrow side: 98-145 against 90-112 GFLOP/s for im2col at 768 → 192, K = 5 (SPEED.md).
     """
     g = s.graph
-    weight = s.take("weight", (c_out, c_in, kernel)).transpose(1, 2, 0).reshape(c_in, kernel * c_out)
-    product = g.op("MatMul", x, s.const("weight", weight))  # [T, K·C_out]
+
+    def matrix() -> F32:
+        weight = s.take("weight", (c_out, c_in, kernel))
+        return np.asarray(weight.transpose(1, 2, 0).reshape(c_in, kernel * c_out))
+
+    product = g.op("MatMul", x, s.weight("weight", matrix))  # [T, K·C_out]
     left = (kernel - 1) // 2
     padded = g.op("Pad", product, g.const(np.array([left, 0, kernel - 1 - left, 0])))
     parts = [_block(g, padded, (k, k - kernel + 1), (k * c_out, (k + 1) * c_out)) for k in range(kernel)]
-    return g.op("Sum", *parts, s.const("bias", s.take("bias", (c_out,))))
+    return g.op("Sum", *parts, s.same("bias", (c_out,)))
 
 
 def depthwise_conv(s: Scope, x: Value, channels: int, kernel: int, dilation: int) -> Value:
     """One filter per channel, weight [C, 1, K]."""
     g = s.graph
-    taps = s.take("weight", (channels, 1, kernel))[:, 0].T  # [K, C]
+    taps = cache(lambda: s.take("weight", (channels, 1, kernel))[:, 0].T)  # [K, C]
     views = shifts(g, x, kernel, dilation)
-    parts = [g.op("Mul", view, s.const(f"weight.{k}", taps[k])) for k, view in enumerate(views)]
-    return g.op("Sum", *parts, s.const("bias", s.take("bias", (channels,))))
+    parts = [g.op("Mul", view, s.weight(f"weight.{k}", partial(_row, taps, k))) for k, view in enumerate(views)]
+    return g.op("Sum", *parts, s.same("bias", (channels,)))
 
 
 def band(graph: Graph, x: Value, heads: int) -> Band:
@@ -159,20 +187,21 @@ def attention(s: Scope, x: Value, shape: StackShape, window: Band) -> Value:
     """
     g, (heads, c) = s.graph, (shape.heads, shape.channels)
     q, k, v = _heads(s, x, c, heads)
-    rel_k = s.take("emb_rel_k", (1, 2 * WINDOW + 1, c // heads))[0]
-    rel_v = s.take("emb_rel_v", (1, 2 * WINDOW + 1, c // heads))[0]
-    near = g.op("Mul", g.op("MatMul", q, s.const("emb_rel_k", rel_k.T)), window.inside)  # [H, T, W]
+    table = (1, 2 * WINDOW + 1, c // heads)
+    rel_k = s.weight("emb_rel_k", lambda: s.take("emb_rel_k", table)[0].T)
+    near = g.op("Mul", g.op("MatMul", q, rel_k), window.inside)  # [H, T, W]
     scores = g.op("ScatterElements", g.op("MatMul", q, k), window.index, near, axis=2, reduction="add")
     weights = g.op("Softmax", scores, axis=-1)  # [H, T, T]
     near = g.op("Mul", g.op("GatherElements", weights, window.index, axis=2), window.inside)
-    mixed = g.op("Add", g.op("MatMul", weights, v), g.op("MatMul", near, s.const("emb_rel_v", rel_v)))
+    rel_v = s.weight("emb_rel_v", lambda: s.take("emb_rel_v", table)[0])
+    mixed = g.op("Add", g.op("MatMul", weights, v), g.op("MatMul", near, rel_v))
     joined = g.op("Reshape", g.op("Transpose", mixed, perm=[1, 0, 2]), g.const(np.array([-1, c])))  # [T, C]
     return linear(s.at("conv_o"), joined, c, c)
 
 
 def feed_forward(s: Scope, x: Value, shape: StackShape) -> Value:
     """Two convolutions with a ReLU between."""
-    wide = s.graph.op("Relu", conv_layer(s.at("conv_1"), x, shape.channels, shape.filters, shape.kernel))
+    wide = s.graph.op("Relu", conv(s.at("conv_1"), x, shape.channels, shape.filters, shape.kernel))
     return narrowing_conv(s.at("conv_2"), wide, shape.filters, shape.channels, shape.kernel)
 
 
@@ -197,6 +226,11 @@ def gelu(graph: Graph, x: Value) -> Value:
     return graph.op("Gelu", x, domain="com.microsoft")
 
 
+def _row(table: Callable[[], F32], k: int) -> F32:
+    row: F32 = table()[k]
+    return row
+
+
 def columns(graph: Graph, x: Value, begin: int, end: int) -> Value:
     """x[..., begin:end]."""
     bounds = [graph.const(np.array([n])) for n in (begin, end, -1)]
@@ -205,13 +239,18 @@ def columns(graph: Graph, x: Value, begin: int, end: int) -> Value:
 
 def _heads(s: Scope, x: Value, c: int, heads: int) -> Sequence[Value]:
     """q [H, T, D] (already divided by sqrt(D)), k [H, D, T], v [H, T, D] from one product."""
-    g, scale = s.graph, 1.0 / np.sqrt(c // heads)
-    names = ("conv_q", "conv_k", "conv_v")
-    weights = [s.take(f"{n}.weight", (c, c, 1))[:, :, 0].T for n in names]
-    biases = [s.take(f"{n}.bias", (c,)) for n in names]
-    matrix = np.concatenate([weights[0] * scale, *weights[1:]], axis=1)
-    bias = np.concatenate([biases[0] * scale, *biases[1:]])
-    qkv = affine(g, x, s.const("qkv.weight", matrix), s.const("qkv.bias", bias))  # [T, 3C]
+    g, names = s.graph, ("conv_q", "conv_k", "conv_v")
+    scales = (1.0 / np.sqrt(c // heads), 1.0, 1.0)
+
+    def matrix() -> F32:
+        weights = (s.take(f"{n}.weight", (c, c, 1))[:, :, 0].T for n in names)
+        return np.concatenate([w * scale for w, scale in zip(weights, scales, strict=True)], axis=1)
+
+    def bias() -> F32:
+        biases = (s.take(f"{n}.bias", (c,)) for n in names)
+        return np.concatenate([b * scale for b, scale in zip(biases, scales, strict=True)])
+
+    qkv = affine(g, x, s.weight("qkv.weight", matrix), s.weight("qkv.bias", bias))  # [T, 3C]
     split = g.op("Reshape", qkv, g.const(np.array([-1, 3, heads, c // heads])))
     parts = g.ops("Split", split, outputs=3, axis=1)
     flat = [g.op("Squeeze", part, g.const(np.array([1]))) for part in parts]  # [T, H, D]

@@ -10,13 +10,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from google.protobuf.message import DecodeError
-from onnx import TensorProto, numpy_helper
 
-from sokuon.errors import VoiceError
-from sokuon.formats.protobuf import Field, fields
+from sokuon.errors import MissingExtraError, VoiceError
+from sokuon.formats.protobuf import Field, encoded, fields
 from sokuon.storage.tensors import widen_bfloat16
+
+try:
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import TensorProto, numpy_helper
+except ImportError as missing:
+    raise MissingExtraError(
+        f"Voices in ONNX files need the package onnx ({missing}); install it with: python -m pip install onnx."
+    ) from missing
 
 _GRAPH = 7  # of ModelProto
 _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12  # of GraphProto
@@ -32,6 +38,7 @@ _TYPES: dict[int, Any] = {
     TensorProto.INT32: np.int32,
     TensorProto.BFLOAT16: np.uint16,
 }
+_LARGE_BYTES = 4096
 
 
 class OnnxFile:
@@ -79,6 +86,38 @@ class OnnxFile:
         self.inputs = {v.name: v for v in (onnx.ValueInfoProto.FromString(self._bytes(f)) for f in places[_INPUT])}
         self.outputs = [onnx.ValueInfoProto.FromString(self._bytes(f)).name for f in places[_OUTPUT]]
 
+    def skeleton(self) -> bytes:
+        """The same graph with its large tensors as external data in this very file: whoever opens it has them in memory
+        once, as pages of the file, where ONNX Runtime otherwise holds the message and a copy of each tensor."""
+        (graph,) = (f for f in fields(self._map, 0, len(self._map)) if f.number == _GRAPH)
+        pieces, at = [], graph.begin
+        for part in fields(self._map, graph.begin, graph.end):
+            raw = self._raw(part) if part.number == _INITIALIZER else None
+            if raw is not None and raw.end - raw.begin >= _LARGE_BYTES:
+                header = self._map[part.begin : raw.start] + self._map[raw.end : part.end]
+                pieces += [self._map[at : part.start], encoded(_INITIALIZER, self._elsewhere(header, raw))]
+                at = part.end
+        inner = b"".join((*pieces, self._map[at : graph.end]))
+        return self._map[: graph.start] + encoded(_GRAPH, inner) + self._map[graph.end :]
+
+    def _elsewhere(self, header: bytes, raw: Field) -> bytes:
+        """A tensor without its data, which stay where they are."""
+        tensor = onnx.TensorProto.FromString(header)
+        tensor.data_location = TensorProto.EXTERNAL
+        place = {"location": self.path.name, "offset": raw.begin, "length": raw.end - raw.begin}
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+        data: bytes = tensor.SerializeToString()
+        return data
+
+    def _raw(self, tensor: Field) -> Field | None:
+        return next((f for f in fields(self._map, tensor.begin, tensor.end) if f.number == _RAW_DATA), None)
+
+    def release(self) -> None:
+        """Give back the memory of the pages read so far; views read them again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     def _bytes(self, field: Field) -> bytes:
         if field.end - field.begin > _MOST_PART_BYTES:
             raise ValueError("a part of it is larger than any voice needs")
@@ -86,7 +125,7 @@ class OnnxFile:
 
     def _tensor(self, field: Field) -> tuple[str, npt.NDArray[Any]]:
         """Name and array; of a type that no voice has, an empty one."""
-        raw = next((f for f in fields(self._map, field.begin, field.end) if f.number == _RAW_DATA), None)
+        raw = self._raw(field)
         if raw is None:
             header = onnx.TensorProto.FromString(self._bytes(field))
         else:

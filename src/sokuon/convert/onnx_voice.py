@@ -32,11 +32,23 @@ _HALF = 0.5  # of a GELU
 _SCALE, _SHIFT = "sdp.flows.0.logs", "sdp.flows.0.m"
 
 
-def recover(file: OnnxFile) -> dict[str, Array]:
+class Recovered(dict[str, Array]):
+    """Tensors by name, most of them views of the file."""
+
+    def __init__(self, tensors: Mapping[str, Array], file: OnnxFile) -> None:
+        super().__init__(tensors)
+        self._file = file
+
+    def release(self) -> None:
+        """See Checkpoint.release."""
+        self._file.release()
+
+
+def recover(file: OnnxFile) -> Recovered:
     """Tensors by the names a checkpoint has for them. Raises VoiceError if the graph has other names."""
     prefix = _prefix(file)
     try:
-        return _recovered(file, prefix)
+        return Recovered(_recovered(file, prefix), file)
     except (LookupError, StopIteration, TypeError, ValueError) as error:
         if isinstance(error, VoiceError):
             raise

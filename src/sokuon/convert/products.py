@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.convert.codes import GROUP, PANEL, BlockCodes, Codes, quantize_columns
+from sokuon.convert.codes import BLOCK, GROUP, PANEL, BlockCodes, Codes, quantize_columns
 from sokuon.convert.graph import Graph, Value
-from sokuon.storage.tensors import F32
+from sokuon.storage.tensors import F32, TensorFileWriter
 
 GELU_FLOOR = -0.17  # GELU(x) is nowhere below: its minimum is -0.16997
 
@@ -78,30 +78,36 @@ class Rows:
     codes: Value
     scale: Value | None = None  # f32 [S, 1]
     zero: Value | None = None  # uint8 []
-    known: Known = Known()
 
 
 class Products(Protocol):
-    """Writes linear layers; rows are prepared once and may feed several."""
+    """Writes linear layers, and emits products with what was written; rows are prepared once and may feed several."""
 
-    def rows(self, g: Graph, x: Value, known: Known) -> Rows:
-        """Prepare x [S, in]."""
+    def write(self, file: TensorFileWriter, layer: Linear, known: Known) -> None:
+        """Append a layer's tensors."""
 
-    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
-        """Rows [S, in] → [S, out]."""
+    def rows(self, g: Graph, x: Value, name: str, floor: float = 0.0) -> Rows:
+        """Prepare x [S, in], read by the module `name` ("": one whose rows are not damped), nowhere below `floor`."""
+
+    def linear(self, g: Graph, rows: Rows, name: str, shape: tuple[int, int]) -> Value:
+        """Rows [S, in] → [S, out] by the layer `name` of `shape` [in, out]."""
 
 
 class FullProducts:
     """float32 weights, one product."""
 
-    def rows(self, _g: Graph, x: Value, _known: Known) -> Rows:
+    def write(self, file: TensorFileWriter, layer: Linear, _known: Known) -> None:
+        """See Products."""
+        file.add(f"{layer.name}.weight", np.ascontiguousarray(layer.matrix))
+        _write_bias(file, layer)
+
+    def rows(self, _g: Graph, x: Value, _name: str, _floor: float = 0.0) -> Rows:
         """Nothing to do."""
         return Rows(x)
 
-    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
-        """Rows [S, in] → [S, out]."""
-        y = g.op("MatMul", rows.codes, g.const(np.ascontiguousarray(layer.matrix), f"{layer.name}.weight"))
-        return _add_bias(g, y, layer)
+    def linear(self, g: Graph, rows: Rows, name: str, _shape: tuple[int, int]) -> Value:
+        """See Products."""
+        return _add_bias(g, g.op("MatMul", rows.codes, g.named(f"{name}.weight")), name)
 
 
 class RowProducts:
@@ -116,12 +122,31 @@ class RowProducts:
     def __init__(self) -> None:
         self._zeros: dict[int, Value] = {}  # zero point → it, repeated for every row: made once per graph
 
-    def rows(self, g: Graph, x: Value, known: Known) -> Rows:
+    def write(self, file: TensorFileWriter, layer: Linear, known: Known) -> None:
+        """See Products."""
+        if layer.codes is None:
+            raise ValueError(f"{layer.name} has not been rounded")
+        scale = layer.codes.scale
+        self.store(file, layer, layer.codes)
+        sums = layer.codes.integers().sum(axis=0, dtype=np.int32)
+        file.add(f"{layer.name}.sums", _whole_panels(sums))
+        file.add(f"{layer.name}.scale", _whole_panels(scale))
+        bias = layer.bias + np.float32(known.floor) * scale * sums.astype(np.float32)
+        file.add(f"{layer.name}.bias", _whole_panels(bias))
+
+    def store(self, file: TensorFileWriter, layer: Linear, codes: Codes) -> None:
+        """Append the codes of a matrix [in, out].
+
+        The file holds the layout of the native product; `sokuon.formats.packed` turns it back for ONNX Runtime.
+        """
+        file.add(f"{layer.name}.weight", codes.packed_codes())
+
+    def rows(self, g: Graph, x: Value, name: str, floor: float = 0.0) -> Rows:
         """Quantise each row to its own peak; with a floor, the whole range of codes lies above it."""
-        if known.damping is not None:
-            x = g.op("Mul", x, g.const(1 / known.damping, f"{known.name}.damping"))
-        if known.floor:
-            x = magnitude = g.op("Add", x, g.const(np.float32(-known.floor)))
+        if f"{name}.damping" in g:
+            x = g.op("Mul", x, g.named(f"{name}.damping"))
+        if floor:
+            x = magnitude = g.op("Add", x, g.const(np.float32(-floor)))
             zero, levels = 0, 255
         else:
             magnitude, zero, levels = g.op("Abs", x), 128, 127
@@ -129,30 +154,20 @@ class RowProducts:
         scale = g.op("Max", g.op("Mul", peak, g.const(np.float32(1 / levels))), g.const(_TINY))
         line = g.op("Reshape", scale, g.const([-1]))  # [S]
         codes = g.op("QuantizeLinear", x, line, self._zero_per_row(g, zero, line), axis=0)
-        return Rows(codes, scale, g.const(np.uint8(zero)), known)
+        return Rows(codes, scale, g.const(np.uint8(zero)))
 
-    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
-        """Rows [S, in] → [S, out]."""
-        if layer.codes is None:
-            raise ValueError(f"{layer.name} has not been rounded")
-        scale = layer.codes.scale
-        weight = self.store(g, layer, layer.codes)
-        sums = layer.codes.integers().sum(axis=0, dtype=np.int32)
-        g.beside(f"{layer.name}.sums", _whole_panels(sums))
-        weight_scale = _outputs(g, f"{layer.name}.scale", scale)
+    def linear(self, g: Graph, rows: Rows, name: str, shape: tuple[int, int]) -> Value:
+        """See Products."""
+        weight = _supplied(g, f"{name}.weight", shape, self._whole_inputs(shape[0]))
+        weight_scale = _outputs(g, f"{name}.scale", shape[1])
         one = g.const(np.float32(1))
         y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, domain=_CONTRIB)
         y = g.op("Mul", y, rows.scale)
-        bias = layer.bias + np.float32(rows.known.floor) * scale * sums.astype(np.float32)
-        return g.op("Add", y, _outputs(g, f"{layer.name}.bias", bias))
+        return g.op("Add", y, _outputs(g, f"{name}.bias", shape[1]))
 
-    def store(self, g: Graph, layer: Linear, codes: Codes) -> Value:
-        """Write the codes of a matrix [in, out] into the weight file; the graph's view of it.
-
-        The file holds the layout of the native product; `sokuon.formats.packed` turns it back for ONNX Runtime.
-        """
-        packed = codes.packed_codes()
-        return _supplied(g, f"{layer.name}.weight", packed, packed.shape[1] * GROUP, layer.matrix.shape)
+    def _whole_inputs(self, size_in: int) -> int:
+        """Inputs, filled up as they are stored."""
+        return -(-size_in // GROUP) * GROUP
 
     def _zero_per_row(self, g: Graph, zero: int, rows: Value) -> Value:
         if zero not in self._zeros:
@@ -163,37 +178,41 @@ class RowProducts:
 class BlockProducts(RowProducts):
     """4-bit weights, otherwise as RowProducts: code, factor and zero of a block make an 8-bit integer."""
 
-    def store(self, g: Graph, layer: Linear, codes: Codes) -> Value:
+    def store(self, file: TensorFileWriter, layer: Linear, codes: Codes) -> None:
         """As RowProducts.store."""
         if not isinstance(codes, BlockCodes):
             raise ValueError(f"{layer.name} has not been rounded to 4 bits")
-        g.beside(f"{layer.name}.factors", codes.packed_factors())
-        return _supplied(g, f"{layer.name}.weight", codes.packed_codes(), len(codes.codes), layer.matrix.shape)
+        file.add(f"{layer.name}.factors", codes.packed_factors())
+        file.add(f"{layer.name}.weight", codes.packed_codes())
+
+    def _whole_inputs(self, size_in: int) -> int:
+        return -(-size_in // BLOCK) * BLOCK
 
 
 class TensorProducts:
     """The usual dynamic quantisation, for comparison: 8-bit weights, one scale for all activations of a product."""
 
-    def rows(self, _g: Graph, x: Value, _known: Known) -> Rows:
+    def write(self, file: TensorFileWriter, layer: Linear, _known: Known) -> None:
+        """See Products."""
+        rounded = quantize_columns(layer.matrix)
+        file.add(f"{layer.name}.weight", rounded.codes)
+        file.add(f"{layer.name}.scale", rounded.scale)
+        _write_bias(file, layer)
+
+    def rows(self, _g: Graph, x: Value, _name: str, _floor: float = 0.0) -> Rows:
         """Nothing to do: the product quantises."""
         return Rows(x)
 
-    def linear(self, g: Graph, rows: Rows, layer: Linear) -> Value:
-        """Rows [S, in] → [S, out]."""
-        rounded = quantize_columns(layer.matrix)
-        weight, weight_scale = (
-            g.const(rounded.codes, f"{layer.name}.weight"),
-            g.const(rounded.scale, f"{layer.name}.scale"),
-        )
-        y = g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB)
-        return _add_bias(g, y, layer)
+    def linear(self, g: Graph, rows: Rows, name: str, _shape: tuple[int, int]) -> Value:
+        """See Products."""
+        weight, weight_scale = g.named(f"{name}.weight"), g.named(f"{name}.scale")
+        return _add_bias(g, g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB), name)
 
 
-def _supplied(g: Graph, name: str, packed: npt.NDArray[Any], size_in: int, shape: tuple[int, ...]) -> Value:
+def _supplied(g: Graph, name: str, shape: tuple[int, int], size_in: int) -> Value:
     """A matrix [in, out] of `shape` that is packed in the file, so that the graph is given it when it is opened."""
-    whole = (size_in, packed.shape[0] * PANEL)
-    g.beside(name, packed)
-    matrix = g.supplied(name, np.dtype(np.int8), whole)
+    whole = (size_in, -(-shape[1] // PANEL) * PANEL)
+    matrix = g.supplied(name, np.int8, whole)
     if whole == shape:
         return matrix
     return g.op("Slice", matrix, g.const([0, 0]), g.const(list(shape)), g.const([0, 1]))
@@ -203,11 +222,10 @@ def _whole_panels(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.pad(row, (0, -len(row) % PANEL))
 
 
-def _outputs(g: Graph, name: str, values: F32) -> Value:
+def _outputs(g: Graph, name: str, count: int) -> Value:
     """A number per output, stored for whole panels."""
-    stored = g.const(_whole_panels(values), name)
-    missing = len(values) % PANEL
-    return g.op("Slice", stored, g.const([0]), g.const([len(values)]), g.const([0])) if missing else stored
+    stored = g.named(name)
+    return g.op("Slice", stored, g.const([0]), g.const([count]), g.const([0])) if count % PANEL else stored
 
 
 def products_for(precision: Precision) -> Products:
@@ -226,5 +244,10 @@ def table_type(precision: Precision) -> type[np.floating[Any]]:
     return np.float32 if precision is Precision.FP32 else np.float16
 
 
-def _add_bias(g: Graph, y: Value, layer: Linear) -> Value:
-    return g.op("Add", y, g.const(layer.bias, f"{layer.name}.bias")) if layer.bias.any() else y
+def _write_bias(file: TensorFileWriter, layer: Linear) -> None:
+    if layer.bias.any():
+        file.add(f"{layer.name}.bias", layer.bias)
+
+
+def _add_bias(g: Graph, y: Value, name: str) -> Value:
+    return g.op("Add", y, g.named(f"{name}.bias")) if f"{name}.bias" in g else y

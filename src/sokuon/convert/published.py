@@ -13,8 +13,6 @@ from typing import Any, cast
 import numpy.typing as npt
 
 from sokuon.convert.compare import compare
-from sokuon.convert.onnx_file import OnnxFile
-from sokuon.convert.onnx_voice import recover
 from sokuon.convert.sbv2_archive import unpacked
 from sokuon.convert.torch_file import TorchFile
 from sokuon.errors import VoiceError, VoiceNotFoundError
@@ -115,6 +113,9 @@ def _tensors(weights: Path) -> tuple[Tensors, Callable[[Path], None] | None]:
     if weights.suffix.lower() in (".pth", ".pt"):
         return TorchFile(weights), None
     if is_graph(weights):
+        from sokuon.convert.onnx_file import OnnxFile  # brings onnx
+        from sokuon.convert.onnx_voice import recover
+
         return recover(OnnxFile(weights)), partial(compare, weights)
     return TensorFile(weights), None
 

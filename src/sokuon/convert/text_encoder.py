@@ -7,10 +7,14 @@ BERT projection runs on characters before they are repeated over their phone slo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from sokuon.convert.graph import Value
 from sokuon.convert.layers import Scope, StackShape, columns, encoder_stack, linear
 from sokuon.formats.contracts import STYLE_WIDTH
+from sokuon.storage.tensors import F32
 from sokuon.text.tables import SYMBOLS
 
 TONES = 12
@@ -40,11 +44,14 @@ def _embedding(s: Scope, c: int) -> Value:
     g, scale = s.graph, float(c) ** 0.5
     tables = (("phones", "emb", len(SYMBOLS)), ("tones", "tone_emb", TONES), ("languages", "language_emb", LANGUAGES))
     terms = [
-        g.op("Gather", s.const(f"{table}.weight", scale * s.take(f"{table}.weight", (rows, c))), g.input(name))
+        g.op("Gather", s.weight(f"{table}.weight", partial(_scaled, s, table, (rows, c))), g.input(name))
         for name, table, rows in tables
     ]
-    bert_width = s.checkpoint.shape(s.prefix + "bert_proj.weight")[1]
-    projected = linear(s.at("bert_proj"), g.input("bert"), bert_width, c, scale=scale)  # [S, C]
+    projected = linear(s.at("bert_proj"), g.input("bert"), None, c, scale=scale)  # [S, C]
     terms.append(g.op("Gather", projected, g.input("characters")))
     terms.append(linear(s.at("style_proj"), g.input("style"), STYLE_WIDTH, c, scale=scale))
     return g.op("Sum", *terms)
+
+
+def _scaled(s: Scope, table: str, shape: tuple[int, int]) -> F32:
+    return np.asarray(float(shape[1]) ** 0.5 * s.take(f"{table}.weight", shape))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sokuon.convert.published import PublishedVoice, open_published
-from sokuon.convert.voice_graphs import Progress, write_graphs
+from sokuon.convert.voice_graphs import Progress, write_weights
 from sokuon.errors import WeightError
 from sokuon.formats.about import About
 from sokuon.formats.voice import MANIFEST, Manifest
@@ -29,7 +29,7 @@ def convert_voice(source: Path, target: Path, progress: Progress | None = None) 
 def write_voice(voice: PublishedVoice, target: Path, progress: Progress) -> None:
     """Write the converted folder of a voice that was read."""
     with replacing_folder(target, MANIFEST) as folder:
-        speakers = write_graphs(voice.tensors, voice.weights, voice.config, folder, progress)
+        speakers = write_weights(voice.tensors, voice.weights, voice.config, folder, progress)
         _check_speakers(voice, speakers)
         np.save(folder / "style_vectors.npy", voice.styles)
         np.save(folder / "speakers.npy", speakers)

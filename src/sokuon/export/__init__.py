@@ -1,1 +1,1 @@
-"""A voice in the layouts of other programs, on the converter's graph writer. Imports onnx."""
+"""A voice in the layouts of other programs, on the converter's graph writer."""

@@ -17,7 +17,7 @@ _EPSILON = 1e-5
 
 def raw(s: Scope, name: str, shape: Shape) -> Value:
     """The tensor `prefix + name` as it is."""
-    return s.const(name, s.take(name, shape))
+    return s.same(name, shape)
 
 
 def linear(s: Scope, x: Value, c_in: int, c_out: int) -> Value:
@@ -31,7 +31,7 @@ def linear(s: Scope, x: Value, c_in: int, c_out: int) -> Value:
 
 def conv(s: Scope, x: Value, shape: tuple[int, int, int], dilation: int = 1, group: int = 1) -> Value:
     """Same-size convolution of [T, C_in] with weight [C_out, C_in / group, K]."""
-    weight = s.const("weight", s.checkpoint.take_normed(s.prefix[:-1], shape))
+    weight = s.weight("weight", lambda: s.checkpoint.take_normed(s.prefix[:-1], shape))
     return _convolve(s, x, weight, shape[2], dilation, group)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import helper, numpy_helper
 
 from sokuon.convert.decoder import decoder, decoder_tensors
 from sokuon.convert.duration import COUPLINGS, DDS_LAYERS, SDP_KERNEL, spline_inverse
 from sokuon.convert.flow import FLOW_KERNEL, coupling_indices
-from sokuon.convert.graph import OPSET, Graph, Value, value_info
+from sokuon.convert.graph import Graph, Value
 from sokuon.convert.layers import Scope, StackShape, columns
 from sokuon.convert.published import Tensors
 from sokuon.convert.text_encoder import LANGUAGES, TONES
@@ -25,7 +24,6 @@ from sokuon.storage.tensors import TensorFileWriter
 from sokuon.text.tables import SYMBOLS
 from sokuon.voices.published import SourceConfig
 
-_IR_VERSION = 9
 _BINS = 10
 
 
@@ -44,25 +42,17 @@ class WholeGraph(Graph):
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract, _no_file())
 
-    def _external(self, label: str, data: npt.NDArray[Any]) -> onnx.TensorProto:
-        return numpy_helper.from_array(data, label)
+    def weight(self, name: str, make: Callable[[], npt.NDArray[Any]]) -> Value:
+        """See Graph."""
+        self.constants[name] = make()
+        return Value(name)
 
-    def model(self, outputs: dict[str, Value], metadata: dict[str, str]) -> onnx.ModelProto:
+    def file(self, outputs: dict[str, Value], metadata: dict[str, str]) -> bytes:
         """The finished file; `outputs` under the contract's names."""
-        for port in self._contract.outputs:
-            self._nodes.append(helper.make_node("Identity", [outputs[port.name].name], [port.name]))
-        graph = helper.make_graph(
-            self._nodes,
-            self._contract.name,
-            [value_info(port) for port in self._contract.inputs],
-            [value_info(port) for port in self._contract.outputs],
-            list(self._constants.values()),
-        )
-        imports = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=imports, ir_version=_IR_VERSION, producer_name="sokuon")
-        for key, value in metadata.items():
-            model.metadata_props.add(key=key, value=value)
-        return model
+        from sokuon.convert.onnx_model import serialized
+
+        self.name_outputs([outputs[port.name] for port in self.contract.outputs])
+        return serialized(self, metadata)
 
 
 def _no_file() -> TensorFileWriter:

@@ -67,8 +67,7 @@ def _graph(voice: PublishedVoice, names: Names, metadata: dict[str, str]) -> byt
     outputs = {"audio": ends["audio"], "durations": ends["durations"]}
     if names is _SBV2:
         outputs = {"output": ends["audio"]}
-    data: bytes = graph.model(outputs, metadata).SerializeToString()
-    return data
+    return graph.file(outputs, metadata)
 
 
 def contract(voice: PublishedVoice, names: Names) -> Contract:

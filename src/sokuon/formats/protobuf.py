@@ -47,6 +47,19 @@ def fields(data: mmap.mmap | bytes, begin: int, end: int) -> Iterator[Field]:
         raise ValueError("a field reaches beyond the file's end")
 
 
+def encoded(number: int, value: bytes) -> bytes:
+    """A length-delimited field."""
+    return _number(number << 3 | _LENGTH_DELIMITED) + _number(len(value)) + value
+
+
+def _number(value: int) -> bytes:
+    digits = bytearray()
+    while value > 127:
+        digits.append(value & 127 | 128)
+        value >>= 7
+    return bytes((*digits, value))
+
+
 def _varint(data: mmap.mmap | bytes, at: int, end: int) -> tuple[int, int]:
     """A number of variable length, and where it ends."""
     value = shift = 0

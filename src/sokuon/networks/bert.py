@@ -1,8 +1,8 @@
 """Character features: text → one row per character (and the two marks around it) from a converted BERT folder.
 
-Folder: bert.json, vocab.txt, bert.weights (safetensors format: embedding table and weights), bert.onnx, whose constants
-are those weights. All of it is mapped, not loaded: a sentence touches a few of the 22,012 embeddings, and the native
-network, reads the packed weights of precisions q8 and q4 where they lie, and packs those of fp32.
+Folder: bert.json, vocab.txt, bert.weights (safetensors format: embedding table and weights), and bert.onnx on these
+weights once ONNX Runtime ran it. All of it is mapped, not loaded: a sentence touches a few of the 22,012 embeddings,
+and the native network reads the packed weights of precisions q8 and q4 where they lie, and packs those of fp32.
 
 Letters: C characters, S = C + 2 tokens ([CLS], the characters, [SEP]), H hidden width, W = 2·S relative positions.
 """
@@ -105,9 +105,10 @@ class _Native:
 class _Graph:
     """`bert.onnx` behind `Network`: sentences under each other, empty rows between them for the convolution."""
 
-    def __init__(self, path: Path, weights: TensorFile, manifest: Manifest, threads: int) -> None:
+    def __init__(self, folder: Path, weights: TensorFile, manifest: Manifest, threads: int) -> None:
         self._manifest = manifest
-        self._session = Session(path, contracts.BERT, threads, arena=True, constants=unpack(weights))
+        graph = folder / f"{contracts.BERT.name}.onnx"
+        self._session = Session(graph, contracts.BERT, threads, arena=True, constants=unpack(weights))
         weights.release()
 
     def run(self, sentences: list[F32], threads: int | None = None) -> list[F32]:  # noqa: ARG002
@@ -125,11 +126,10 @@ class _Graph:
 
 def _open_network(folder: Path, weights: TensorFile, manifest: Manifest, threads: int, backend: Backend) -> Network:
     """The native network where the model and the machine allow it, else the graph."""
-    graph = folder / f"{contracts.BERT.name}.onnx"
     return Runtime(threads, backend).choose(
         f"the BERT in {folder}",
         lambda: _Native(weights, manifest, threads),
-        lambda: _Graph(graph, weights, manifest, threads),
+        lambda: _Graph(folder, weights, manifest, threads),
     )
 
 

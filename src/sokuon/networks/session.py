@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.errors import VoiceError, VoiceNotFoundError
+from sokuon.errors import MissingExtraError, VoiceError
 from sokuon.formats.contracts import Contract, Port
 from sokuon.native.interruptible import interruptible
+from sokuon.networks.graphs import graph_of
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -30,7 +31,19 @@ _SLOWER_FUSIONS = ["SkipLayerNormFusion", "BiasGeluFusion"]
 # the BERT's accuracy (28 dB instead of 43). With this, ONNX Runtime takes a kernel of unsigned bytes there, which is
 # exact; where nothing saturates it changes nothing.
 _EXACT_PRODUCTS = "session.x64quantprecision"
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that is no file
 _LONGEST_REASON = 300
+
+
+def onnx_runtime() -> Any:
+    """The library. Raises MissingExtraError."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError(
+            f"ONNX Runtime cannot be loaded ({error}); install it with: python -m pip install onnxruntime."
+        ) from error
+    return onnxruntime
 
 
 class Session:
@@ -45,21 +58,21 @@ class Session:
         arena: bool = False,
         constants: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> None:
-        """Open `path`. With `arena`, memory of a run is kept for the next (see `run`): faster for many small nodes.
+        """Open the graph `path` of a converted folder, made first if it is not there (see `graphs`).
 
-        `constants` are those that the graph names but does not hold.
+        With `arena`, memory of a run is kept for the next (see `run`): faster for many small nodes. `constants` are
+        those that the graph names but does not hold. Raises VoiceError, MissingExtraError.
         """
-        if not path.is_file():
-            raise VoiceNotFoundError(f"{path} does not exist; convert the folder again with `sokuon convert`.")
-        import onnxruntime as ort
-
+        ort, model = onnx_runtime(), graph_of(path, contract)
         options = _options(threads, arena)
+        if isinstance(model, bytes):
+            options.add_session_config_entry(_WEIGHTS_FOLDER, str(path.parent))
         if constants:
             values = [ort.OrtValue.ortvalue_from_numpy(value) for value in constants.values()]
             options.add_external_initializers(list(constants), values)
         try:
             self._session = ort.InferenceSession(
-                str(path),
+                model if isinstance(model, bytes) else str(model),
                 options,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=_SLOWER_FUSIONS,

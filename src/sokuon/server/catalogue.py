@@ -23,6 +23,7 @@ from sokuon.voices.builtin import BUILTIN
 from sokuon.voices.listing import VoiceSummary, summaries
 
 _NAMESPACE = uuid.UUID("0c4b2f0e-7d3c-5c0e-9a55-5ab0e0a75e11")  # ours; never change it: saved style ids follow from it
+_NOT_ITS_OWN = (".onnx", ".lock", ".tmp")
 MOST_STYLES = 32  # of a speaker, by the layout of a style id
 _log = logging.getLogger("sokuon.server")
 
@@ -269,7 +270,8 @@ def _key(name: str, taken: dict[str, Listed]) -> str:
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    """Of the files a voice is made of; graphs of them appear when ONNX Runtime first asks."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix not in _NOT_ITS_OWN)
     return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from sokuon.errors import VoiceError
 
-# What conversions of voices and BERTs write.
-_OURS = re.compile(r"\w+\.(onnx|weights)|(style_vectors|speakers)\.npy|(voice|bert|contents)\.json|vocab\.txt")
+# What conversions of voices and BERTs write, and what is left of graphs whose writing was killed.
+_OURS = re.compile(
+    r"\w+\.(onnx(\.lock)?|weights)|\.sokuon-\w+\.tmp|(style_vectors|speakers)\.npy"
+    r"|(voice|bert|about|contents)\.json|vocab\.txt"
+)
 
 
 @contextmanager

@@ -90,6 +90,10 @@ class TensorFile(Mapping[str, npt.NDArray[Any]]):
         array: npt.NDArray[Any] = np.frombuffer(self._map, dtype, count, entry.offset).reshape(entry.shape)
         return widen_bfloat16(array) if entry.dtype == "BF16" else array
 
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Type of a tensor's elements, without reading it."""
+        return np.dtype(np.float32 if self.entries[name].dtype == "BF16" else _DTYPES[self.entries[name].dtype])
+
     def release(self) -> None:
         """Give back the memory of the pages read so far; a view that is used again reads them from the file again.
 
@@ -135,6 +139,10 @@ class TensorFileWriter:
         self._file.write(data.reshape(-1).view(np.uint8).data)
         self.entries[name] = entry
         return entry
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Type of a tensor's elements."""
+        return np.dtype(_DTYPES[self.entries[name].dtype])
 
     def _write_header(self) -> None:
         start = 8 + self._header_bytes

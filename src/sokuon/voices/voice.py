@@ -1,6 +1,7 @@
 """A converted voice folder: manifest, style vectors, speaker table.
 
-voice.json, encoder.onnx, flow.onnx, decoder.onnx, their .weights (safetensors format), style_vectors.npy, speakers.npy.
+voice.json, encoder.weights, flow.weights, decoder.weights (safetensors format), style_vectors.npy, speakers.npy; graphs
+on these weights (encoder.onnx and so on) once ONNX Runtime ran them.
 """
 
 from __future__ import annotations
