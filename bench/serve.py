@@ -102,12 +102,12 @@ class Client:
     async def _listen(self, text: str, began: float, plays: bool, leaves: bool) -> Played:
         if self._style is not None:
             query = b"".join(
-                [d async for d in self._post(f"/audio_query?speaker={self._style}&text={quote(text)}", b"")]
+                [d async for d in self.post(f"/audio_query?speaker={self._style}&text={quote(text)}", b"")]
             )
-            pieces = self._post(f"/synthesis?speaker={self._style}", query)
+            pieces = self.post(f"/synthesis?speaker={self._style}", query)
         else:
             body = {"model": "tts-1", "input": text, "voice": self._voice, "response_format": "pcm"}
-            pieces = self._post("/v1/audio/speech", json.dumps(body).encode())
+            pieces = self.post("/v1/audio/speech", json.dumps(body).encode())
         first, sound, gaps, gap_s, runs_dry = 0.0, 0.0, 0, 0.0, 0.0
         async for data in pieces:
             now = time.monotonic()
@@ -124,10 +124,11 @@ class Client:
             await asyncio.sleep(runs_dry - ended)
         return Played(first - began, ended - began, sound, gaps, gap_s)
 
-    async def _post(self, path: str, body: bytes):
+    async def post(self, path: str, body: bytes, method: str = "POST"):
+        """The body of an answer, piece by piece. Raises ValueError for any status but 200."""
         reader, writer = await asyncio.open_connection(self.host, self.port)
         key = f"Authorization: Bearer {self._key}\r\n" if self._key else ""
-        head = f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n{key}"
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: application/json\r\n{key}"
         writer.write(f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         try:
             headers = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
