@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from sokuon.audio.sound import Audio
+from sokuon.native.library import StopRunError
+from sokuon.networks.bert import Bert
 from sokuon.server.scheduler import (
     AHEAD_S,
     BusyError,
@@ -21,8 +23,10 @@ from sokuon.server.scheduler import (
     Scheduler,
     StoppedError,
     TooSlowError,
+    Turn,
 )  # fmt: skip
 from sokuon.speaking import WAITING, BertStep, Step, Steps
+from sokuon.voices.builtin import builtin_bert
 
 RATE = 100
 
@@ -229,6 +233,58 @@ def test_cancelling_ends_the_work_with_the_step_that_runs(one: Scheduler) -> Non
     assert len(log) == done
     assert one.load == 0
     ticket.cancel()  # harmless
+
+
+@pytest.fixture(scope="module")
+def bert() -> Bert:
+    return Bert.open(builtin_bert("q8"), 1)
+
+
+def long_reading(bert: Bert, began: threading.Event, seconds: list[float]) -> Steps:
+    """One sentence as long as a BERT takes: seconds of work in one step."""
+
+    def run(_: int | None) -> Any:
+        began.set()
+        since = time.monotonic()
+        try:
+            return bert.features("あ" * 2000, 1)
+        finally:
+            seconds.append(time.monotonic() - since)
+
+    yield Step("bert", run)
+
+
+def test_cancelling_ends_a_long_run_of_the_bert_too(one: Scheduler, bert: Bert) -> None:
+    if not bert.native:
+        pytest.skip("ONNX Runtime's runs go on to their end")
+    seconds: list[float] = []
+    bert.features("あ" * 2000, 1)
+    alone = time.monotonic()
+    bert.features("あ" * 2000, 1)
+    alone = time.monotonic() - alone
+    began = threading.Event()
+    ticket = one.submit(long_reading(bert, began, seconds), Results(), live=True)
+    assert began.wait(5)
+    ticket.cancel()
+    after = Results()
+    one.submit(turns([], "b", 1, 0.1), after, live=True)
+    assert isinstance(after.next(), Audio)
+    assert seconds[0] < max(0.2, alone / 4)
+
+
+def test_a_run_that_others_share_goes_on_when_one_of_them_leaves(bert: Bert) -> None:
+    stays, leaves = (Job(iter(()), lambda _: None, True, 0.0) for _ in range(2))  # type: ignore[arg-type]
+    turn = Turn([stays, leaves])
+    leaves.cancelled = True
+    turn.stop_if_unwanted()
+    with turn.flag.stoppable():
+        assert len(bert.features("あ" * 10)) == 12
+    stays.cancelled = True
+    turn.stop_if_unwanted()
+    if bert.native:
+        with turn.flag.stoppable(), pytest.raises(StopRunError):
+            bert.features("あ" * 10)
+    assert len(bert.features("あ" * 10)) == 12  # the thread's next run is its own
 
 
 def test_a_full_queue_refuses_and_empties_again(one: Scheduler) -> None:

@@ -6,11 +6,12 @@ whether it can be used and why; without it ONNX Runtime does the same work. Noth
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -34,11 +35,17 @@ ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, s
 
 LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
 
+_STOPPED = -3  # SK_STOPPED
+
 _NOTE = "why_missing.txt"  # CMakeLists.txt and pyproject.toml install it where they cannot install the library
 
 
 class NativeError(SokuonError, RuntimeError):
     """The native library is missing, does not fit this machine, or ran out of memory."""
+
+
+class StopRunError(SokuonError):
+    """A run was told to stop before its end (`stoppable`)."""
 
 
 class Tensor(ctypes.Structure):
@@ -108,6 +115,33 @@ def declare(loaded: ctypes.CDLL, signatures: Signatures) -> None:
         function.restype, function.argtypes = result, arguments
 
 
+class StopFlag:
+    """Set from any thread; ends the native runs of the thread that is `stoppable` by it."""
+
+    def __init__(self) -> None:
+        self._flag = ctypes.c_int32(0)
+
+    def set(self) -> None:
+        """Runs that are under way end within a few milliseconds."""
+        self._flag.value = 1
+
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Native runs that this thread starts inside raise StopRunError soon after the flag is set.
+
+        What ONNX Runtime does goes on to its end.
+        """
+        if not available()[0]:
+            yield
+            return
+        stop_when = library().sk_stop_when
+        stop_when(ctypes.byref(self._flag))
+        try:
+            yield
+        finally:
+            stop_when(None)
+
+
 class Handle:
     """One network of the library, freed with its Python object. Immutable: any number of threads may use it at once."""
 
@@ -130,10 +164,16 @@ class Handle:
         return getattr(self._library, f"sk_{self._kind}_{name}")
 
     def _status(self, long: bool, *arguments: Any) -> int:
-        """Run the network: its status. What takes `long` on the main thread ends early when Ctrl-C interrupts it."""
+        """Run the network: its status. What takes `long` on the main thread ends early when Ctrl-C interrupts it.
+
+        Raises StopRunError where a StopFlag ended it.
+        """
         function = self._function("run")
         if not (long and on_main_thread()):
-            return int(function(self._handle, *arguments))
+            status = int(function(self._handle, *arguments))
+            if status == _STOPPED:
+                raise StopRunError("The run was told to stop.")
+            return status
         flag = ctypes.c_int32(0)
 
         def work() -> int:

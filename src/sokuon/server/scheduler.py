@@ -21,11 +21,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sokuon.audio.sound import Audio
 from sokuon.errors import SokuonError
+from sokuon.native.library import StopFlag
 from sokuon.networks.bert import Bert
 from sokuon.speaking import BertStep, Lengths, Step, Steps, Waiting
 from sokuon.storage.tensors import F32
@@ -40,7 +41,6 @@ _CACHE_BYTES = 32 * 2**20
 _log = logging.getLogger("sokuon.server")
 
 Result = Audio | Lengths | BaseException | None  # None: the end
-_numbers = itertools.count()
 
 
 class BusyError(SokuonError):
@@ -55,6 +55,18 @@ class StoppedError(SokuonError):
     """The server stops."""
 
 
+class Turn:
+    """A step that runs, for one job or for several that share it; ends early when none of them wants it any more."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._jobs, self.flag = jobs, StopFlag()
+
+    def stop_if_unwanted(self) -> None:
+        """Called when one of the jobs was cancelled."""
+        if all(job.cancelled for job in self._jobs):
+            self.flag.set()
+
+
 @dataclass(eq=False)
 class Job:
     """A request on its way. Only the scheduler changes it, under its lock."""
@@ -63,9 +75,11 @@ class Job:
     deliver: Callable[[Result], None]
     live: bool
     arrived: float
-    number: int = field(default_factory=lambda: next(_numbers))
+    number: int = 0
+    """The later it came, the higher."""
     pending: Step | None = None
-    running: bool = False
+    turn: Turn | None = None
+    """The step that runs, perhaps for others too."""
     waiting: bool = False
     woken: bool = False
     cancelled: bool = False
@@ -94,7 +108,7 @@ class Job:
     def ready(self) -> bool:
         """Whether a worker may take it."""
         ahead = self.live and self.made_s - self.taken_s > AHEAD_S
-        return not (self.running or self.waiting or ahead)
+        return not (self.turn or self.waiting or ahead)
 
 
 class Ticket:
@@ -104,7 +118,7 @@ class Ticket:
         self._scheduler, self._job = scheduler, job
 
     def cancel(self) -> None:
-        """Forget the request; a step that runs is the last."""
+        """Forget the request; a step that runs is the last, and ends early where it can."""
         self._scheduler.drop(self._job)
 
     def taken(self, seconds: float) -> None:
@@ -151,6 +165,7 @@ class Scheduler:
         self._processors, self._queue, self._request_s = processors, queue, request_s
         self._jobs: set[Job] = set()
         self._changed = threading.Condition()
+        self._numbers = itertools.count()
         self._accepts, self._ends = True, False
         self._cache = FeatureCache()
         self.cancelled_jobs = 0
@@ -170,7 +185,7 @@ class Scheduler:
 
         `live`: someone listens while it is made. Raises BusyError, StoppedError.
         """
-        job = Job(steps, deliver, live, time.monotonic())
+        job = Job(steps, deliver, live, time.monotonic(), next(self._numbers))
         with self._changed:
             if not self._accepts:
                 raise StoppedError("The server is stopping.")
@@ -187,9 +202,12 @@ class Scheduler:
                 return
             job.cancelled = True
             self.cancelled_jobs += 1
-            if not job.running:
+            runs = job.turn is not None
+            if job.turn is not None:
+                job.turn.stop_if_unwanted()
+            else:
                 self._remove(job)
-        if not job.running:
+        if not runs:
             job.steps.close()
 
     def note_taken(self, job: Job, seconds: float) -> None:
@@ -230,7 +248,8 @@ class Scheduler:
                 if self._ends:
                     return
                 threads = self._processors if len(self._jobs) == len(jobs) == 1 else 1
-            self._run(jobs, threads)
+            with jobs[0].turn.flag.stoppable():  # type: ignore[union-attr]
+                self._run(jobs, threads)
 
     def _next(self) -> list[Job]:
         """The most urgent job, taken; with others whose sentences its BERT run may as well read."""
@@ -240,8 +259,9 @@ class Scheduler:
         if taken and isinstance(taken[0].pending, BertStep):
             unread = [job for job in ready if job.is_unread()]  # a few ms each, and their sentences share the run
             taken = unread[:1] or self._sharing(taken[0].pending, ready)
+        turn = Turn(taken)
         for job in taken:
-            job.running, job.served = True, now
+            job.turn, job.served = turn, now
         return taken
 
     def _sharing(self, step: BertStep, ready: list[Job]) -> list[Job]:
@@ -317,7 +337,7 @@ class Scheduler:
 
     def _release(self, job: Job, event: Step | Waiting) -> None:
         with self._changed:
-            job.running = False
+            job.turn = None
             job.waiting = isinstance(event, Waiting) and not job.woken
             job.woken = False
             job.pending = None if isinstance(event, Waiting) else event
@@ -330,7 +350,7 @@ class Scheduler:
 
     def _finish(self, job: Job) -> None:
         with self._changed:
-            job.running = False
+            job.turn = None
             self._remove(job)
         job.steps.close()
 
