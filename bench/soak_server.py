@@ -1,10 +1,12 @@
 """A long run of the server: mixed requests of all its APIs, a fifth of which leave before the end.
 
-    python bench/soak_server.py [--minutes 30] [--callers 4] [--leave 0.2] [--voice FOLDER … --bert FOLDER] [--output FILE]
+    python bench/soak_server.py [--minutes 30] [--callers 4] [--leave 0.2] [--voice FOLDER … --bert FOLDER]
+                                [--output FILE]
 
 Starts `sokuon serve` on a free port. Each request is drawn from a fixed set and comes again and again. Checked: no
 error; the same request gives the same samples to ROUNDING (a stream's chunks follow the load), whatever ran beside it;
-after the first quarter memory grows by at most 1 %, and threads and open files stay as many. Prints the findings as JSON; exit status 1 if any of it fails.
+after the first quarter memory grows by at most 1 %, and threads and open files stay as many. Prints the findings as
+JSON; exit status 1 if any of it fails.
 """
 
 from __future__ import annotations

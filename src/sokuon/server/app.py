@@ -17,7 +17,7 @@ from sokuon.server import errors, openai, sbv2, websocket
 from sokuon.server.gate import Gate
 from sokuon.server.service import Service
 from sokuon.server.studio import routes as studio
-from sokuon.server.voicevox import about
+from sokuon.server.voicevox import about, aivm_models
 from sokuon.server.voicevox import routes as voicevox
 from sokuon.server.voicevox.presets import Presets
 from sokuon.server.voicevox.words import Words
@@ -52,6 +52,7 @@ def create_app(service: Service) -> FastAPI:
     presets = Presets(service.data / "presets.json")
     app.include_router(voicevox.router(service, presets))
     app.include_router(about.router(service, presets, Words(service.dictionary, service.data / "word_ids.json")))
+    app.include_router(aivm_models.router(service))
     app.include_router(studio.router(service), responses=errors.PROBLEMS)
 
     @app.get("/health", tags=["server"])

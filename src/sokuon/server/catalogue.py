@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sokuon.errors import OptionError, SokuonError
+from sokuon.formats.about import About, SpeakerAbout, read_about
 from sokuon.speaking import LoadedVoice
 from sokuon.voices.builtin import BUILTIN
 from sokuon.voices.listing import VoiceSummary, summaries
@@ -52,6 +53,7 @@ class Listed:
     """A voice that can be loaded: `key` is its name in requests, `stamp` changes when its files do."""
 
     key: str
+    uuid: str
     folder: Path
     speakers: tuple[Speaker, ...]
     sample_rate: int
@@ -242,22 +244,52 @@ def _list(folders: Sequence[Path]) -> dict[str, Listed]:
     return listed
 
 
+def about(folder: Path) -> About:
+    """What is known of a voice besides its sound; nothing where that cannot be read."""
+    try:
+        return read_about(folder)
+    except SokuonError as error:
+        _log.warning("%s", error)
+        return About()
+
+
 def _listed(summary: VoiceSummary, taken: dict[str, Listed]) -> Listed:
     key = _key(summary.name, taken)
-    many = len(summary.speakers) > 1
-    speakers = tuple(
-        _speaker(key, name, number, f"{key} {name}" if many else key, summary.styles)
-        for number, name in enumerate(summary.speakers)
-    )
+    known = about(summary.folder)
+    model = _own_or_new(known.uuid, key, {voice.uuid for voice in taken.values()})
+    uuids = {speaker.uuid for voice in taken.values() for speaker in voice.speakers}
+    speakers = list[Speaker]()
+    for number, name in enumerate(summary.speakers):
+        title = f"{key} {name}" if len(summary.speakers) > 1 else key
+        one = SpeakerAbout(name, number)
+        published = next((s for s in known.speakers if (s.name, s.row) == (name, number)), one)
+        own = _own_or_new(published.uuid, f"{key}/{name}", uuids | {speaker.uuid for speaker in speakers})
+        title = title if own != (published.uuid or "").lower() else name
+        speakers.append(Speaker(name, number, title, own, _styles(own, summary.styles, published)))
     return Listed(
-        key, summary.folder, speakers, summary.sample_rate, summary.licence, summary.megabytes, _stamp(summary.folder)
-    )
+        key, model, summary.folder, tuple(speakers), summary.sample_rate, summary.licence, summary.megabytes,
+        _stamp(summary.folder),
+    )  # fmt: skip
 
 
-def _speaker(key: str, name: str, number: int, title: str, styles: Sequence[str]) -> Speaker:
-    own = str(uuid.uuid5(_NAMESPACE, f"{key}/{name}"))
-    kept = styles[:MOST_STYLES]
-    return Speaker(name, number, title, own, tuple(Style(s, style_id(own, i)) for i, s in enumerate(kept)))
+def _own_or_new(published: str | None, name: str, taken: set[str]) -> str:
+    """The UUID that an AIVM file gave, so that ids equal AivisSpeech's; else, or where another has it, ours by name."""
+    with contextlib.suppress(ValueError):
+        given = str(uuid.UUID(published or ""))
+        if given not in taken:
+            return given
+        _log.warning("%s has the UUID of another voice; it goes by one of its own.", name)
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def _styles(speaker_uuid: str, names: Sequence[str], published: SpeakerAbout) -> tuple[Style, ...]:
+    """Ids from the local ids of an AIVM file where it has one for each style, else from their order."""
+    kept = names[:MOST_STYLES]
+    rows = {style.name: style.row for style in published.styles}
+    local = [rows.get(name, -1) for name in kept]
+    if len(set(local)) < len(kept) or not all(0 <= number < MOST_STYLES for number in local):
+        local = list(range(len(kept)))
+    return tuple(Style(name, style_id(speaker_uuid, number)) for name, number in zip(kept, local, strict=True))
 
 
 def _key(name: str, taken: dict[str, Listed]) -> str:

@@ -13,9 +13,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 import sokuon
-from sokuon.errors import SokuonError
-from sokuon.formats.about import About, SpeakerAbout, read_about
+from sokuon.formats.about import SpeakerAbout
 from sokuon.server.catalogue import Listed, Speaker
+from sokuon.server.catalogue import about as about_of
 from sokuon.server.errors import PROBLEMS, RequestError, plain_error
 from sokuon.server.service import Service
 from sokuon.server.voicevox.models import AudioQuery, Preset, Word
@@ -84,7 +84,7 @@ def _speakers(routes: APIRouter, service: Service) -> None:
     @routes.get("/speakers")
     async def speakers() -> JSONResponse:
         """Speakers and their styles, by name."""
-        found = [_speaker(s) for v in service.catalogue.voices for s in v.speakers]
+        found = [speaker_entry(s) for v in service.catalogue.voices for s in v.speakers]
         return JSONResponse(sorted(found, key=lambda speaker: str(speaker["name"])))
 
     @routes.get("/speaker_info")
@@ -93,7 +93,7 @@ def _speakers(routes: APIRouter, service: Service) -> None:
         for voice in service.catalogue.voices:
             for speaker in voice.speakers:
                 if speaker.uuid == speaker_uuid:
-                    return await asyncio.to_thread(_info, voice, speaker)
+                    return await asyncio.to_thread(speaker_details, voice, speaker)
         raise RequestError(404, "No speaker has this UUID; GET /speakers lists them.")
 
     @routes.post("/initialize_speaker", status_code=204, response_class=Response)
@@ -203,7 +203,8 @@ def _absent(routes: APIRouter) -> None:
         routes.add_api_route(path, absent, methods=[method], response_class=Response, include_in_schema=False)
 
 
-def _speaker(speaker: Speaker) -> dict[str, Any]:
+def speaker_entry(speaker: Speaker) -> dict[str, Any]:
+    """A speaker as lists show it."""
     return {
         "name": speaker.title,
         "speaker_uuid": speaker.uuid,
@@ -213,8 +214,9 @@ def _speaker(speaker: Speaker) -> dict[str, Any]:
     }
 
 
-def _info(voice: Listed, speaker: Speaker) -> dict[str, Any]:
-    about = _about(voice)
+def speaker_details(voice: Listed, speaker: Speaker) -> dict[str, Any]:
+    """Pictures, samples and terms of a speaker."""
+    about = about_of(voice.folder)
     known = next((s for s in about.speakers if s.name == speaker.name or s.uuid == speaker.uuid), SpeakerAbout("", 0))
     styles = {style.name: style for style in known.styles}
     infos = []
@@ -228,13 +230,6 @@ def _info(voice: Listed, speaker: Speaker) -> dict[str, Any]:
         })  # fmt: skip
     policy = about.licence or voice.licence or "The voice names no licence."
     return {"policy": policy, "portrait": _bare(known.icon) or _PICTURE, "style_infos": infos}
-
-
-def _about(voice: Listed) -> About:
-    try:
-        return read_about(voice.folder)
-    except SokuonError:
-        return About()
 
 
 def _bare(data_url: str | None) -> str:
