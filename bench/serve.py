@@ -2,12 +2,17 @@
 
     sokuon serve & python bench/serve.py http://127.0.0.1:50021
     python bench/serve.py --own            # starts the server and a naive one, takes turns, compares
+    python bench/serve.py --all --voice VOICE --bert BERT    # everything below for two voices: 8 minutes, writes
+                                                             # bench/results/serve.{md,json,png}
 
 Speaks plain HTTP to /v1/audio/speech with `response_format: pcm` (24 kHz), so any server of that API can be measured;
 `--voicevox STYLE` speaks /audio_query + /synthesis instead. Each listener plays in real time: sound that comes later
 than it is needed is a gap, and the next sentence is asked for when the last one has been heard (closed loop). `--rate`
-sends requests at random moments whatever becomes of them (open loop). `--leave` of them go away after the first byte.
+sends requests at random moments (Poisson arrivals) whatever becomes of them (open loop). `--files` callers do not play
+but ask for the next sound when they have the last: what the server can make at most, beside `speak` alone. `--leave` of
+the listeners go away after the first byte. `--overhead` compares a request with the same call of the engine.
 
+x is seconds of sound received per second while the round lasted; what listeners still play afterwards does not count.
 The last line is JSON. Needs nothing but Python; `--plot` needs matplotlib.
 """
 
@@ -24,9 +29,11 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -60,6 +67,8 @@ class Round:
     requests: list[Played] = field(default_factory=list)
     health_ms: list[float] = field(default_factory=list)
     memory_mb: float = 0.0
+    received_s: float = 0.0
+    """Sound received within the round."""
     kept: list[tuple[float, float, int, int]] = field(default_factory=list)
     """Every second: seconds, MB, threads, open files of the server."""
 
@@ -72,7 +81,7 @@ class Round:
             "errors": len(self.requests) - len(good), "first_p50": quantile(first, 0.5),
             "first_p95": quantile(first, 0.95), "first_p99": quantile(first, 0.99),
             "gaps": sum(r.gaps for r in good), "gap_s": round(sum(r.gap_s for r in good), 2),
-            "x": round(sum(r.sound_s for r in good) / self.seconds, 2),
+            "x": round(self.received_s / self.seconds, 2),
             "health_p95_ms": round(quantile(sorted(self.health_ms) or [float("nan")], 0.95), 1),
             "memory_mb": round(self.memory_mb),
         }  # fmt: skip
@@ -91,15 +100,19 @@ class Client:
         self.host, self.port = place.hostname or "127.0.0.1", place.port or 80
         self._voice, self._style, self._key = voice, style, key
 
-    async def ask(self, text: str, plays: bool, leaves: bool = False) -> Played:
-        """Speak and listen; `plays` in real time, counting gaps."""
+    async def ask(
+        self, text: str, plays: bool, leaves: bool = False, heard: Callable[[float], None] = lambda _: None
+    ) -> Played:
+        """Speak and listen; `plays` in real time, counting gaps; `heard` is told the seconds of each piece of sound."""
         began = time.monotonic()
         try:
-            return await asyncio.wait_for(self._listen(text, began, plays, leaves), 300)
+            return await asyncio.wait_for(self._listen(text, began, plays, leaves, heard), 300)
         except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
             return Played(0, time.monotonic() - began, 0, error=f"{type(error).__name__}: {error}"[:100])
 
-    async def _listen(self, text: str, began: float, plays: bool, leaves: bool) -> Played:
+    async def _listen(
+        self, text: str, began: float, plays: bool, leaves: bool, heard: Callable[[float], None]
+    ) -> Played:
         if self._style is not None:
             query = b"".join(
                 [d async for d in self.post(f"/audio_query?speaker={self._style}&text={quote(text)}", b"")]
@@ -118,6 +131,7 @@ class Client:
             elif now > runs_dry + 0.01:
                 gaps, gap_s, runs_dry = gaps + 1, gap_s + now - runs_dry, now
             seconds = len(data) / HZ / BYTES_PER_SAMPLE
+            heard(seconds)
             sound, runs_dry = sound + seconds, runs_dry + seconds
         ended = time.monotonic()
         if plays and runs_dry > ended:
@@ -154,8 +168,10 @@ class Client:
         return (time.monotonic() - began) * 1000
 
 
-async def closed_loop(client: Client, name: str, listeners: int, seconds: float, leave: float, pid: int) -> Round:
-    """Listeners who ask for the next text when they have heard the last."""
+async def closed_loop(
+    client: Client, name: str, listeners: int, seconds: float, leave: float, pid: int, plays: bool = True
+) -> Round:
+    """Listeners who ask for the next text when they have heard the last, or callers who have it when it has come."""
     done, end = Round(name, listeners, seconds), time.monotonic() + seconds
     dice = random.Random(listeners)
 
@@ -163,7 +179,7 @@ async def closed_loop(client: Client, name: str, listeners: int, seconds: float,
         await asyncio.sleep(dice.random() * 0.5)
         turn = number
         while time.monotonic() < end:
-            played = await client.ask(TEXTS[turn % len(TEXTS)], True, dice.random() < leave)
+            played = await client.ask(TEXTS[turn % len(TEXTS)], plays, dice.random() < leave, hear(done, end))
             done.requests.append(played)
             turn += 1
 
@@ -171,13 +187,24 @@ async def closed_loop(client: Client, name: str, listeners: int, seconds: float,
     return done
 
 
+def hear(done: Round, end: float) -> Callable[[float], None]:
+    """Adds sound to a round until its end."""
+
+    def add(seconds: float) -> None:
+        done.received_s += seconds if time.monotonic() < end else 0.0
+
+    return add
+
+
 async def open_loop(client: Client, name: str, rate: float, seconds: float, leave: float, pid: int) -> Round:
     """`rate` requests a second at random moments."""
     done, dice = Round(f"{name}, {rate:g}/s", 0, seconds), random.Random(7)
+    end = time.monotonic() + seconds
 
     async def one(at: float, number: int) -> None:
         await asyncio.sleep(at)
-        done.requests.append(await client.ask(TEXTS[number % len(TEXTS)], True, dice.random() < leave))
+        leaves = dice.random() < leave
+        done.requests.append(await client.ask(TEXTS[number % len(TEXTS)], True, leaves, hear(done, end)))
 
     moments, at = [], 0.0
     while (at := at + dice.expovariate(rate)) < seconds:
@@ -198,7 +225,6 @@ async def _measured(done: Round, client: Client, pid: int, work: list) -> None:
     began = time.monotonic()
     watching = asyncio.create_task(watch())
     await asyncio.gather(*work)
-    done.seconds = time.monotonic() - began
     watching.cancel()
 
 
@@ -265,6 +291,10 @@ async def rounds(options: argparse.Namespace, name: str, url: str, pid: int) -> 
         show(seen[-1])
         if options.leave and pid:
             print(growth(seen[-1]))
+    for count in options.files:
+        own_name = f"{name}, {count} callers for files"
+        seen.append(await closed_loop(client, own_name, count, options.seconds, 0.0, pid, plays=False))
+        show(seen[-1])
     for rate in options.rate:
         seen.append(await open_loop(client, name, rate, options.seconds, options.leave, pid))
         show(seen[-1])
@@ -272,31 +302,149 @@ async def rounds(options: argparse.Namespace, name: str, url: str, pid: int) -> 
 
 
 def show(done: Round) -> None:
-    """One row."""
+    """Print one row."""
+    print(row(done), flush=True)
+
+
+def row(done: Round) -> str:
+    """Of the table."""
     f = done.figures()
-    print(
+    return (
         f"| {f['server']} | {f['listeners']} | {f['requests']} | {f['errors']} | {f['first_p50']} | {f['first_p95']} "
-        f"| {f['first_p99']} | {f['gaps']} | {f['gap_s']} | {f['x']} | {f['health_p95_ms']} | {f['memory_mb']} |",
-        flush=True,
+        f"| {f['first_p99']} | {f['gaps']} | {f['gap_s']} | {f['x']} | {f['health_p95_ms']} | {f['memory_mb']} |"
     )
+
+
+SERVE = [sys.executable, "-m", "sokuon", "serve", "--log-level", "error"]
+NAIVE = [sys.executable, str(Path(__file__).parent / "clients" / "naive_server.py")]
 
 
 def own(options: argparse.Namespace) -> list[Round]:
     """Our server and the naive one in turns."""
-    here, seen = Path(__file__).parent, []
-    extra = [str(v) for v in options.voice] + (["--bert", str(options.bert)] if options.bert else [])
+    seen = []
     for _ in range(options.rounds):
-        for name, command in (
-            ("sokuon serve", [sys.executable, "-m", "sokuon", "serve", "--log-level", "error"]),
-            ("naive", [sys.executable, str(here / "clients" / "naive_server.py")]),
-        ):
+        for name, command in (("sokuon serve", SERVE), ("naive", NAIVE)):
             port = free_port()
-            with started([*command, *extra, "--port", str(port)], port) as pid:
+            with started([*command, *voice_arguments(options), "--port", str(port)], port) as pid:
                 seen += asyncio.run(rounds(options, name, f"http://127.0.0.1:{port}", pid))
     return seen
 
 
-def plot(seen: list[Round], path: Path) -> None:
+def voice_arguments(options: argparse.Namespace) -> list[str]:
+    """Of either server."""
+    return [str(v) for v in options.voice] + (["--bert", str(options.bert)] if options.bert else [])
+
+
+def alone(options: argparse.Namespace, seconds: float) -> tuple[float, float]:
+    """What the engine gives without a server: `speak` on all threads, and two callers with a thread each: x of both."""
+    import sokuon
+
+    def speed(threads: int | None, callers: int) -> float:
+        engine = sokuon.load(*options.voice[:1], bert=options.bert, threads=threads)
+        sound = [0.0] * callers
+
+        def call(number: int) -> None:
+            turn, end = number, time.monotonic() + seconds
+            while time.monotonic() < end:
+                sound[number] += engine.speak(TEXTS[turn % len(TEXTS)]).duration
+                turn += 1
+
+        engine.speak(TEXTS[0])
+        began = time.monotonic()
+        callings = [threading.Thread(target=call, args=(n,)) for n in range(callers)]
+        for calling in callings:
+            calling.start()
+        for calling in callings:
+            calling.join()
+        return sum(sound) / (time.monotonic() - began)
+
+    return round(speed(None, 1), 2), round(speed(1, os.cpu_count() or 1), 2)
+
+
+def overhead(options: argparse.Namespace, times: int = 60) -> dict[str, float]:
+    """ms of a request for a whole short WAV, of the same call of the engine, in turns, and what the server adds.
+
+    Medians. The texts differ, or the server would have their BERT rows already; both use all threads, and are too short
+    to be decoded in several parts.
+    """
+    import sokuon
+
+    engine = sokuon.load(*options.voice[:1], bert=options.bert)
+    port, direct, http, added = free_port(), [], [], []
+    with started([*SERVE, *voice_arguments(options), "--port", str(port)], port):
+        connection = HTTPConnection("127.0.0.1", port)
+        for number in range(times + 5):
+            text = f"{number + 10}番。"
+            began = time.perf_counter()
+            engine.speak(text)
+            spoken = time.perf_counter()
+            body = {"input": text, "response_format": "wav", "stream": False, "seed": 0}
+            connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
+            reply = connection.getresponse()
+            reply.read()
+            ended = time.perf_counter()
+            if reply.status != 200:
+                raise SystemExit(f"the server answered {reply.status}")
+            if number >= 5:
+                direct.append(spoken - began)
+                http.append(ended - spoken)
+                added.append(http[-1] - direct[-1])
+    found = {"engine_ms": direct, "request_ms": http, "added_ms": added}
+    return {name: round(1000 * statistics.median(values), 2) for name, values in found.items()}
+
+
+HEAD = (
+    "| server | listeners | requests | errors | first p50 s | p95 | p99 | gaps | gap s | x | health p95 ms | MB |\n"
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+)
+
+
+def everything(options: argparse.Namespace) -> None:
+    """Both voices, every load: the report, its figures and its plot beside the other results."""
+    folder = Path(__file__).parent / "results"
+    parts, data, drawn = [], {}, []
+    sets = [("built-in voice", [], None, [1, 4, 16, 32], [2.0], [16])]
+    if options.voice:
+        sets.append(("full-size voice", options.voice, options.bert, [1, 4, 8, 11, 16], [1.0], [16]))
+    for name, voice, bert, listeners, rates, files in sets:
+        o = argparse.Namespace(**{**vars(options), "voice": voice, "bert": bert, "listeners": listeners})
+        o.rate, o.files = rates, files
+        print(f"\n{name}\n{HEAD}", flush=True)
+        engine, added = alone(o, 6), overhead(o)
+        seen = own(o)
+        drawn += [(f"{r.name}, {name}", r) for r in seen if not r.name.endswith(("files", "/s"))]
+        most = max(r.figures()["x"] for r in seen if r.name.startswith("sokuon serve,") and r.name.endswith("files"))
+        rows = "\n".join(row(r) for r in seen)
+        parts.append(
+            f"## {name[0].upper()}{name[1:]}\n\n{HEAD}\n{rows}\n\n"
+            f"The engine alone: `speak` {engine[0]}x, as many callers as processors with a thread each {engine[1]}x. "
+            f"The server at most: {most}x, {100 * most / engine[0]:.0f} % of `speak`.\nA request for a short WAV takes "
+            f"{added['request_ms']} ms, the same call of the engine {added['engine_ms']} ms: the server adds "
+            f"{added['added_ms']} ms (medians of 60, in turns).\n"
+        )
+        data[name] = {"alone": engine, "overhead": added, "rounds": [r.figures() for r in seen]}
+    head = (
+        "# Listeners of a server\n\n"
+        f"`python bench/serve.py --all --voice VOICE --bert BERT` on {machine_line()}.\n"
+        "The naive server is FastAPI, one lock and `speak` (`bench/clients/naive_server.py`); the two take turns;\n"
+        "listeners and servers share the processors. Listeners hear one text after the other in real time; callers\n"
+        "for files do not play; `2/s` are requests at random moments. x is seconds of sound received per second.\n\n"
+        "![First byte and gaps over the number of listeners](serve.png)\n\n"
+    )
+    plot(drawn, folder / "serve.png")
+    (folder / "serve.md").write_text(head + "\n".join(parts), encoding="utf-8")
+    (folder / "serve.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def machine_line() -> str:
+    """The processor and what runs on it."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+    from sokuon.measure.machine import describe_machine
+
+    return ", ".join(str(value) for value in describe_machine().values())
+
+
+def plot(seen: list[tuple[str, Round]], path: Path) -> None:
     """First byte and gaps over the number of listeners."""
     import matplotlib
 
@@ -304,8 +452,8 @@ def plot(seen: list[Round], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5))
-    for name in dict.fromkeys(r.name for r in seen if r.listeners):
-        own_rounds = [r.figures() for r in seen if r.name == name]
+    for name in dict.fromkeys(name for name, r in seen if r.listeners):
+        own_rounds = [r.figures() for label, r in seen if label == name]
         counts = sorted({int(f["listeners"]) for f in own_rounds})
         for axis, key in zip(axes, ("first_p95", "gap_s"), strict=True):
             values = [statistics.median(float(f[key]) for f in own_rounds if f["listeners"] == n) for n in counts]
@@ -330,15 +478,19 @@ def main() -> None:
     parser.add_argument("--pid", type=int, default=0, help="process of the server, for its memory")
     parser.add_argument("--listeners", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     parser.add_argument("--rate", type=float, nargs="*", default=[], help="open loop: requests a second")
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--files", type=int, nargs="*", default=[], help="callers who do not play")
+    parser.add_argument("--overhead", action="store_true", help="only what a request adds to a call of the engine")
+    parser.add_argument("--all", action="store_true", help="all loads for the built-in voice and --voice: the report")
+    parser.add_argument("--seconds", type=float, default=14)
     parser.add_argument("--leave", type=float, default=0.0, help="share of listeners who leave after the first byte")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    print(
-        "| server | listeners | requests | errors | first p50 s | p95 | p99 | gaps | gap s | x | health p95 ms | MB |"
-    )
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    if options.overhead or options.all:
+        sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+        print(json.dumps(overhead(options))) if options.overhead else everything(options)
+        return
+    print(HEAD)
     if options.own:
         seen = own(options)
     elif options.url:
@@ -346,7 +498,7 @@ def main() -> None:
     else:
         parser.error("give a URL, or --own")
     if options.plot:
-        plot(seen, options.plot)
+        plot([(r.name, r) for r in seen], options.plot)
     machine = {
         "machine": platform.processor() or platform.machine(),
         "processors": os.cpu_count(),
