@@ -15,7 +15,8 @@ import pytest
 import soundfile
 
 from sokuon import Audio, PhonemeTiming, SentenceTiming
-from sokuon.audio.formats import FORMATS, StreamEncoder, open_sound, pcm16, wav_header
+from sokuon.audio.encoding import StreamEncoder
+from sokuon.audio.formats import FORMATS, open_sound, pcm16, wav_header
 from sokuon.audio.subtitles import subtitles
 from sokuon.audio.writer import Timeline, write_file, write_pipe
 from sokuon.errors import AudioError

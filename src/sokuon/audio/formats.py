@@ -1,12 +1,10 @@
-"""Sound formats and their encoder (libsndfile): into a file, or piece by piece as bytes."""
+"""Sound formats and their encoder (libsndfile) into a file; `encoding` gives bytes piece by piece."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import os
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -31,23 +29,30 @@ _RESTRICTED_RATES = {
     "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
 }
 
-_WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
+WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not known yet
 _BYTES_PER_SAMPLE = 2
-# Of a streamed MP3: players tell its length by its rate. 64 kbit/s at 24 kHz, 160 at 44.1.
-_CONSTANT = {"bitrate_mode": "CONSTANT", "compression_level": 0.6}
 _FULL_SCALE = np.float32(32767)
 
 
 def pcm16(samples: F32) -> bytes:
     """float32 [N] in [-1, 1] → little-endian int16, rounded to the nearest."""
-    data: bytes = _rounded(samples).astype("<i2").tobytes()
+    data: bytes = rounded(samples).astype("<i2").tobytes()
     return data
 
 
-def _rounded(samples: F32) -> npt.NDArray[np.int16]:
+def rounded(samples: F32) -> npt.NDArray[np.int16]:
     """The one rounding of files and pipes: libsndfile's own truncates, half a step of offset and twice the noise."""
     return np.asarray((np.clip(samples, -1.0, 1.0) * _FULL_SCALE).round(), np.int16)
+
+
+def wav_bytes(samples: F32, rate: int, channels: int = 1) -> bytes:
+    """A whole 16-bit WAV with true sizes; `channels` 2 repeats the one there is."""
+    data = pcm16(np.repeat(samples, channels))
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * 2 * channels, 2 * channels, 16)
+    return (
+        struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE") + form + struct.pack("<4sI", b"data", len(data)) + data
+    )
 
 
 def wav_header(sample_rate: int) -> bytes:
@@ -107,7 +112,7 @@ class SoundWriter:
     first block that the file does not take.
     """
 
-    def __init__(self, file: BinaryIO, sample_rate: int, format: str, more: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, file: BinaryIO, sample_rate: int, format: str) -> None:
         import soundfile  # 20 ms to import, and only some users write files
 
         rate = format_rate(format, sample_rate)
@@ -117,7 +122,7 @@ class SoundWriter:
         self._file = _Guarded(file)
         endian = "LITTLE" if kind == "RAW" else None
         with self._checked():
-            self._sound = soundfile.SoundFile(self._file, "w", rate, 1, subtype, endian, kind, **(more or {}))
+            self._sound = soundfile.SoundFile(self._file, "w", rate, 1, subtype, endian, kind)
 
     def __enter__(self) -> SoundWriter:
         return self
@@ -140,10 +145,10 @@ class SoundWriter:
         self._write(self._resampler.push(samples))
 
     def _write(self, samples: F32) -> None:
-        for begin in range(0, len(samples), _WRITE_SAMPLES):
-            block = samples[begin : begin + _WRITE_SAMPLES]
+        for begin in range(0, len(samples), WRITE_SAMPLES):
+            block = samples[begin : begin + WRITE_SAMPLES]
             with self._checked():
-                self._sound.write(_rounded(block) if self._rounds else block)
+                self._sound.write(rounded(block) if self._rounds else block)
 
     @contextlib.contextmanager
     def _checked(self) -> Iterator[None]:
@@ -160,66 +165,3 @@ class SoundWriter:
 def open_sound(file: BinaryIO, sample_rate: int, format: str) -> SoundWriter:
     """An encoder for `format` on `file`. Raises AudioError for an unknown format."""
     return SoundWriter(file, sample_rate, format)
-
-
-class _Outlet(io.RawIOBase):
-    """Collects what an encoder appends. What it would rewrite at its end has been sent: a length that streams lack."""
-
-    def __init__(self) -> None:
-        self._new = bytearray()
-        self._end = self._position = 0
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        if self._position == self._end:
-            self._new += data
-            self._end += len(data)
-        self._position = min(self._end, self._position + len(data))
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
-        self._position = max(0, min(self._end, origin + offset))
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def take(self) -> bytes:
-        """What is new since the last call."""
-        new = bytes(self._new)
-        self._new.clear()
-        return new
-
-
-class StreamEncoder:
-    """Sound in pieces to bytes in pieces, for a pipe or a response, with the length left open; FLAC comes at the end.
-
-    Raises AudioError for an unknown format.
-    """
-
-    def __init__(self, sample_rate: int, format: str) -> None:
-        kind = check_format(format)
-        self._outlet = io.BytesIO() if kind == "flac" else _Outlet()  # many cannot read a FLAC of unknown length
-        self._sound: SoundWriter | None = None
-        if kind == "wav":
-            self._outlet.write(wav_header(sample_rate))
-        elif kind != "pcm":
-            self._sound = SoundWriter(self._outlet, sample_rate, kind, _CONSTANT if kind == "mp3" else None)  # type: ignore[arg-type]
-
-    def push(self, samples: F32) -> bytes:
-        """The bytes that samples [N] complete; may be none yet."""
-        if self._sound is None:
-            self._outlet.write(pcm16(samples))
-        else:
-            self._sound.write(samples)
-        return self._taken()
-
-    def finish(self) -> bytes:
-        """The last bytes; the encoder is closed."""
-        if self._sound is None:
-            return self._taken()
-        self._sound.close()
-        return self._outlet.getvalue() if isinstance(self._outlet, io.BytesIO) else self._taken()
-
-    def _taken(self) -> bytes:
-        return self._outlet.take() if isinstance(self._outlet, _Outlet) else b""

@@ -8,7 +8,8 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from sokuon.audio.formats import StreamEncoder, open_sound
+from sokuon.audio.encoding import StreamEncoder
+from sokuon.audio.formats import open_sound
 from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming
 from sokuon.storage.files import whole_file
 

@@ -154,7 +154,7 @@ def _heard(pieces: Iterable[Audio], rate: int, play: bool) -> Iterator[Iterable[
 
 
 def _fed(pieces: Iterable[Audio], rate: int, kind: str, pipe: IO[bytes]) -> Iterator[Audio]:
-    from sokuon.audio.formats import StreamEncoder
+    from sokuon.audio.encoding import StreamEncoder
 
     encoder = StreamEncoder(rate, kind)
     for piece in pieces:

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from sokuon.audio.resample import Resampler
+from sokuon.audio.encoding import StreamEncoder
 from sokuon.audio.sound import Audio
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Choice
-from sokuon.server.encoding import MEDIA_TYPES, PCM_HZ, open_encoder, output_rate
 from sokuon.server.errors import RequestError
+from sokuon.server.media import MEDIA_TYPES, PCM_HZ, output_rate
 from sokuon.server.service import Service, SpokenResponse
 from sokuon.server.speech import Listening
 
@@ -162,7 +162,7 @@ class Sound:
     """How one reply is encoded."""
 
     def __init__(self, format: str, voice_rate: int, rate: int, streaming: bool) -> None:
-        self._resampler, self._encoder = Resampler(voice_rate, rate), open_encoder(format, rate, streaming=streaming)
+        self._encoder = StreamEncoder(voice_rate, format, rate, live=True, whole=not streaming)
 
     async def encoded(self, pieces: Listening) -> AsyncIterator[bytes]:
         """Bytes as they are ready; the encoders run beside the event loop."""
@@ -178,17 +178,11 @@ class Sound:
 
     async def add(self, piece: Audio) -> bytes:
         """The bytes that a piece completes."""
-        return await asyncio.to_thread(self._add, piece)
+        return await asyncio.to_thread(self._encoder.push, piece.samples)
 
     async def end(self) -> bytes:
         """The bytes that were still waiting."""
-        return await asyncio.to_thread(self._end)
-
-    def _add(self, piece: Audio) -> bytes:
-        return self._encoder.add(self._resampler.push(piece.samples))
-
-    def _end(self) -> bytes:
-        return self._encoder.add(self._resampler.finish()) + self._encoder.end()
+        return await asyncio.to_thread(self._encoder.finish)
 
 
 async def _events(sound: Sound, pieces: Listening, timestamps: bool) -> AsyncIterator[str]:

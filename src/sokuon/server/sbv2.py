@@ -16,9 +16,9 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from sokuon.audio.formats import wav_bytes
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Choice, Listed
-from sokuon.server.encoding import wav_bytes
 from sokuon.server.errors import PROBLEMS, plain_error
 from sokuon.server.service import Service
 from sokuon.server.speech import Order

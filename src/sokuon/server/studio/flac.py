@@ -30,12 +30,12 @@ class FlacFile:
         self._sound.close()
         self._bytes.close()
 
-    def add(self, samples: F32) -> bytes:
+    def push(self, samples: F32) -> bytes:
         """Nothing yet."""
         self._sound.write(np.frombuffer(pcm16(samples), "<i2"))
         return b""
 
-    def end(self) -> bytes:
+    def finish(self) -> bytes:
         """All of it; `blocks` gives the same in parts."""
         return b"".join(self.blocks())
 

@@ -15,10 +15,11 @@ import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
+from sokuon.audio.encoding import StreamEncoder
 from sokuon.audio.formats import pcm16
 from sokuon.audio.resample import Resampler
 from sokuon.audio.sound import Audio, silence, trailing_silence
-from sokuon.server.encoding import MEDIA_TYPES, Encoder, open_encoder, output_rate
+from sokuon.server.media import MEDIA_TYPES, output_rate
 from sokuon.server.service import Service, SpokenResponse
 from sokuon.server.speech import Listening, Order
 from sokuon.server.studio.about import about
@@ -135,16 +136,15 @@ async def _gap(service: Service, line: Line, request: Request, heard: list[F32],
 async def _encoded(service: Service, body: File, orders: list[Order], request: Request) -> AsyncIterator[bytes]:
     rate = output_rate(body.format, orders[0].choice.voice.sample_rate)
     with contextlib.ExitStack() as stack:
-        encoder: Encoder = (
-            stack.enter_context(FlacFile(rate)) if body.format == "flac" else open_encoder(body.format, rate)
-        )
+        flac = body.format == "flac"
+        encoder = stack.enter_context(FlacFile(rate)) if flac else StreamEncoder(rate, body.format, rate)
         async for samples in _sound(service, body, orders, request, rate):
-            if data := encoder.add(samples):
+            if data := encoder.push(samples):
                 yield data
         if isinstance(encoder, FlacFile):
             for block in encoder.blocks():
                 yield block
-        elif data := encoder.end():
+        elif data := encoder.finish():
             yield data
 
 

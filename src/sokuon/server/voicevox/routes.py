@@ -13,10 +13,11 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from sokuon.audio.encoding import StreamEncoder
+from sokuon.audio.formats import wav_bytes
 from sokuon.audio.resample import Resampler, resample
 from sokuon.audio.sound import Audio
 from sokuon.server.catalogue import Choice, UnknownVoiceError
-from sokuon.server.encoding import open_encoder, wav_bytes
 from sokuon.server.errors import PROBLEMS, RequestError
 from sokuon.server.service import Service, SpokenResponse
 from sokuon.server.speech import Listening
@@ -156,13 +157,13 @@ def _sounds(routes: APIRouter, service: Service, work: Synthesis) -> None:
 
 async def _streamed(pieces: Listening, query: AudioQuery, rate: int, skipped_s: float) -> AsyncIterator[bytes]:
     """A WAV as it is made: header, silence, sound at the query's volume (clipped: its peak is not known), silence."""
-    resampler, encoder = Resampler(rate, query.outputSamplingRate), open_encoder("wav", query.outputSamplingRate)
+    resampler, encoder = Resampler(rate, query.outputSamplingRate), StreamEncoder(query.outputSamplingRate, "wav")
     left = round(skipped_s * query.outputSamplingRate)
 
     def encoded(samples: F32) -> bytes:
         nonlocal left
         made, left = samples[left:], max(0, left - len(samples))
-        return encoder.add(made) if len(made) else b""
+        return encoder.push(made) if len(made) else b""
 
     def silence(seconds: float) -> F32:
         return np.zeros(round(seconds / query.speedScale * rate), np.float32)

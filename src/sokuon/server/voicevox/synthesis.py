@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 from fastapi import Request
 
+from sokuon.audio.formats import wav_bytes
 from sokuon.audio.resample import resample
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Choice
-from sokuon.server.encoding import wav_bytes
 from sokuon.server.errors import RequestError
 from sokuon.server.service import Service
 from sokuon.server.speech import Order

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sokuon.server.encoding import open_encoder
+from sokuon.audio.encoding import StreamEncoder
 
 RATE = 24000
 
@@ -16,9 +16,9 @@ RATE = 24000
 def test_aac_holds_every_sample() -> None:
     av: Any = pytest.importorskip("av", reason="AAC needs sokuon[aac], 100 MB")
     sound = (0.5 * np.sin(np.arange(RATE) * (2 * np.pi * 440 / RATE))).astype(np.float32)
-    encoded = open_encoder("aac", RATE)
-    pieces = [encoded.add(piece) for piece in (sound[:7000], sound[:0], sound[7000:])]
-    data = b"".join([*pieces, encoded.end()])
+    encoded = StreamEncoder(RATE, "aac")
+    pieces = [encoded.push(piece) for piece in (sound[:7000], sound[:0], sound[7000:])]
+    data = b"".join([*pieces, encoded.finish()])
     frames = [frame.to_ndarray() for frame in av.open(io.BytesIO(data)).decode(audio=0)]
     samples = np.concatenate([frame[0] for frame in frames])
     assert RATE <= len(samples) < RATE + 3 * 1024  # whole frames of 1,024, one of them before the sound

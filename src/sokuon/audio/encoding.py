@@ -1,42 +1,53 @@
-"""Sound as bytes while it is made: one encoder for a whole stream.
+"""Sound as bytes while it is made, for a pipe or a response: one encoder for a whole stream.
 
-WAV and PCM are written here; FLAC, MP3 and Opus by libsndfile into a buffer that is emptied as it fills; AAC by FFmpeg
-(extra `sokuon[aac]`, 100 MB, so not part of the server).
+WAV and PCM are written here; FLAC, MP3, Vorbis and Opus by libsndfile into a buffer that is emptied as it fills; AAC by
+FFmpeg (extra `sokuon[aac]`, 100 MB, so not part of the server).
 """
 
 from __future__ import annotations
 
-import struct
 from typing import Any, Protocol
 
 import numpy as np
 
-from sokuon.audio.formats import pcm16, wav_header
+from sokuon.audio.formats import FORMATS, WRITE_SAMPLES, check_format, format_rate, pcm16, rounded, wav_header
+from sokuon.audio.resample import Resampler
 from sokuon.audio.sound import Audio
-from sokuon.errors import AudioError, MissingExtraError
+from sokuon.errors import MissingExtraError
 from sokuon.storage.tensors import F32
 
-MEDIA_TYPES = {
-    "mp3": "audio/mpeg",
-    "opus": "audio/opus",
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "wav": "audio/wav",
-    "pcm": "audio/pcm",
-}
-PCM_HZ = 24000  # by the OpenAI contract: clients read no header
-OPUS_HZ = 48000
-_RATES = {
-    "pcm": (PCM_HZ,),
-    "opus": (OPUS_HZ, 24000, 16000, 12000, 8000),
-    "mp3": (44100, 48000, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
-    "aac": (44100, 48000, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
-}
 _OGG_PAGE_LATENCY = 0x1302  # libsndfile's SFC_SET_OGG_PAGE_LATENCY_MS
 _PAGE_MS = 60.0  # its default is a second, which a listener would wait
+# MP3: players tell the length of a stream by its rate. 64 kbit/s at 24 kHz, 160 at 44.1.
+_CONSTANT = {"bitrate_mode": "CONSTANT", "compression_level": 0.6}
 
 
-class Encoder(Protocol):
+class StreamEncoder:
+    """Mono sound in pieces to bytes in pieces, with the length left open.
+
+    `rate` is that of the bytes, None the nearest that the format holds. FLAC comes whole at the end, as many cannot
+    read one of unknown length, unless it is `live`; every format does where `whole`, and then has true sizes. Raises
+    AudioError for an unknown format, MissingExtraError for AAC without FFmpeg.
+    """
+
+    def __init__(
+        self, sample_rate: int, format: str, rate: int | None = None, *, live: bool = False, whole: bool = False
+    ) -> None:
+        kind = format if format == "aac" else check_format(format)
+        rate = rate or (sample_rate if kind == "aac" else format_rate(kind, sample_rate))
+        self._resampler = Resampler(sample_rate, rate)
+        self._codec = _codec(kind, rate, whole or (kind == "flac" and not live))
+
+    def push(self, samples: F32) -> bytes:
+        """The bytes that samples [N] complete; may be none yet."""
+        return self._codec.add(self._resampler.push(samples))
+
+    def finish(self) -> bytes:
+        """The last bytes; the encoder is closed."""
+        return self._codec.add(self._resampler.finish()) + self._codec.end()
+
+
+class _Codec(Protocol):
     """Samples [N] in, bytes out; `end` gives what is left."""
 
     def add(self, samples: F32) -> bytes: ...
@@ -44,33 +55,14 @@ class Encoder(Protocol):
     def end(self) -> bytes: ...
 
 
-def output_rate(format: str, rate: int, wanted: int | None = None) -> int:
-    """The rate a format is written in: `wanted` or the voice's own where the format can hold it, else a near one."""
-    own = wanted or rate
-    rates = _RATES.get(format)
-    return own if rates is None or own in rates else rates[0]
-
-
-def open_encoder(format: str, rate: int, *, streaming: bool = True) -> Encoder:
-    """An encoder for mono sound. Raises AudioError for an unknown format, MissingExtraError for AAC without FFmpeg."""
-    if format not in MEDIA_TYPES:
-        raise AudioError(f"{format!r} is not a sound format; use one of {', '.join(MEDIA_TYPES)}.")
-    if format == "aac":
+def _codec(kind: str, rate: int, whole: bool) -> _Codec:
+    if kind == "aac":
         return _Aac(rate)
-    if not streaming:
-        return _Whole(rate, format)
-    if format in ("wav", "pcm"):
-        return _Pcm(wav_header(rate) if format == "wav" else b"")
-    return _Sndfile(rate, format)
-
-
-def wav_bytes(samples: F32, rate: int, channels: int = 1) -> bytes:
-    """A whole 16-bit WAV with true sizes; `channels` 2 repeats the one there is."""
-    data = pcm16(np.repeat(samples, channels))
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * 2 * channels, 2 * channels, 16)
-    return (
-        struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE") + form + struct.pack("<4sI", b"data", len(data)) + data
-    )
+    if whole:
+        return _Whole(rate, kind)
+    if kind in ("wav", "pcm"):
+        return _Pcm(wav_header(rate) if kind == "wav" else b"")
+    return _Sndfile(rate, kind)
 
 
 class _Pcm:
@@ -135,8 +127,8 @@ class _Sndfile:
     def __init__(self, rate: int, format: str) -> None:
         import soundfile
 
-        kind, subtype = {"mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS"), "flac": ("FLAC", "PCM_16")}[format]
-        quality = {"bitrate_mode": "CONSTANT", "compression_level": 0.2} if format == "mp3" else {}
+        kind, subtype = FORMATS[format]
+        quality: dict[str, Any] = _CONSTANT if format == "mp3" else {}
         self._sink = _Sink()
         self._file: Any = soundfile.SoundFile(self._sink, "w", rate, 1, subtype, None, kind, **quality)
         self._skips_info_frame, self._rounds = format == "mp3", format == "flac"
@@ -145,8 +137,9 @@ class _Sndfile:
             soundfile._snd.sf_command(self._file._file, _OGG_PAGE_LATENCY, latency, 8)
 
     def add(self, samples: F32) -> bytes:
-        whole_numbers = self._rounds  # libsndfile's own rounding to 16 bits truncates
-        self._file.write(np.frombuffer(pcm16(samples), "<i2") if whole_numbers else np.clip(samples, -1.0, 1.0))
+        for begin in range(0, len(samples), WRITE_SAMPLES):
+            block = samples[begin : begin + WRITE_SAMPLES]
+            self._file.write(rounded(block) if self._rounds else np.clip(block, -1.0, 1.0))
         return self._sent()
 
     def end(self) -> bytes:
