@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sokuon import Audio, PhonemeTiming, SentenceTiming
-from sokuon.audio.formats import FORMATS, format_rate
+from sokuon.audio.formats import FORMATS, format_rate, wav_header
 from sokuon.audio.sound import join, silence, trailing_silence
 from sokuon.errors import AudioError
 from sokuon.storage.files import write_atomically
@@ -220,3 +220,16 @@ def test_trailing_silence_lies_within_the_sound(values: list[float]) -> None:
 def test_an_audio_is_shown_in_one_short_line() -> None:
     audio = join([tone()] * 3, RATE)
     assert repr(audio) == "<Audio 1.500 s at 24000 Hz, 0 timings, 0 sentences>"
+
+
+@pytest.mark.parametrize("format", ["wav", "pcm"])
+def test_what_needs_no_encoder_is_what_libsndfile_writes(format: str) -> None:
+    file, audio = io.BytesIO(), tone(0.5)
+    kind = {"wav": "WAV", "pcm": "RAW"}[format]
+    rounded = np.rint(np.clip(audio.samples, -1, 1) * np.float32(32767)).astype(np.int16)
+    soundfile.write(file, rounded, audio.sample_rate, "PCM_16", "LITTLE" if format == "pcm" else None, kind)
+    assert audio.to_bytes(format) == file.getvalue()
+
+
+def test_a_wav_beyond_its_lengths_says_the_most_it_can() -> None:
+    assert wav_header(8000, 1 << 33) == wav_header(8000)

@@ -280,7 +280,9 @@ Decoder::Decoder(Model model) : model_(std::move(model)) {}
 
 std::unique_ptr<Workspace> Decoder::borrow(std::int64_t frames) const {
     auto workspace = kept_.take([&](const Workspace& idle) { return idle.frames >= frames; });
-    return workspace ? std::move(workspace) : std::make_unique<Workspace>(model_, frames);
+    if (workspace) return workspace;
+    kept_.take([](const Workspace&) { return true; });  // too small: the larger one takes its place, not more memory
+    return std::make_unique<Workspace>(model_, frames);
 }
 
 // One thread's frames, chunk after chunk.

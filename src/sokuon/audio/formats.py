@@ -1,8 +1,9 @@
-"""Sound formats and their encoder (libsndfile) into a file; `encoding` gives bytes piece by piece."""
+"""Sound formats and their encoder into a file (libsndfile; WAV and PCM do without); `encoding` gives bytes."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -32,6 +33,7 @@ _RESTRICTED_RATES = {
 WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not known yet
 _BYTES_PER_SAMPLE = 2
+_WAV_HEADER_BYTES = 44
 _FULL_SCALE = np.float32(32767)
 
 
@@ -55,13 +57,12 @@ def wav_bytes(samples: F32, rate: int, channels: int = 1) -> bytes:
     )
 
 
-def wav_header(sample_rate: int) -> bytes:
-    """44 bytes for mono 16-bit sound of unknown length (spec runtime-behaviour section 8)."""
+def wav_header(sample_rate: int, data_bytes: int = _UNKNOWN_LENGTH) -> bytes:
+    """44 bytes for mono 16-bit sound, of unknown length where none is given (spec runtime-behaviour section 8)."""
     rate = sample_rate * _BYTES_PER_SAMPLE
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, rate, _BYTES_PER_SAMPLE, 16)
-    return (
-        struct.pack("<4sI4s", b"RIFF", _UNKNOWN_LENGTH, b"WAVE") + form + struct.pack("<4sI", b"data", _UNKNOWN_LENGTH)
-    )
+    whole, data = (min(size, _UNKNOWN_LENGTH) for size in (_WAV_HEADER_BYTES - 8 + data_bytes, data_bytes))
+    return struct.pack("<4sI4s", b"RIFF", whole, b"WAVE") + form + struct.pack("<4sI", b"data", data)
 
 
 def format_rate(format: str, sample_rate: int) -> int:
@@ -102,7 +103,29 @@ class _Guarded:
                 return call(*arguments)
             except OSError as error:
                 self.error = error
-        return 0  # of a write: nothing was taken, so libsndfile stops
+        return 0  # of a write: nothing was taken, so who writes stops
+
+
+class _Uncoded:
+    """Samples as they are; where `wav_rate` is given, after a header that gets its lengths at the end."""
+
+    def __init__(self, file: _Guarded, wav_rate: int | None) -> None:
+        self._file, self._wav_rate, self._bytes = file, wav_rate, 0
+        if wav_rate is not None:
+            self._start = file.tell()
+            file.write(wav_header(wav_rate))
+
+    def write(self, samples: npt.NDArray[np.int16]) -> None:
+        data = samples.astype("<i2", copy=False).tobytes()
+        self._file.write(data)
+        self._bytes += len(data)
+
+    def close(self) -> None:
+        """The file stays open."""
+        if self._wav_rate is not None:
+            self._file.seek(self._start)
+            self._file.write(wav_header(self._wav_rate, self._bytes))
+            self._file.seek(0, os.SEEK_END)
 
 
 class SoundWriter:
@@ -113,16 +136,19 @@ class SoundWriter:
     """
 
     def __init__(self, file: BinaryIO, sample_rate: int, format: str) -> None:
-        import soundfile  # 20 ms to import, and only some users write files
-
         rate = format_rate(format, sample_rate)
         kind, subtype = FORMATS[format.lower()]
         self._resampler = Resampler(sample_rate, rate)
         self._rounds = subtype == "PCM_16"
         self._file = _Guarded(file)
-        endian = "LITTLE" if kind == "RAW" else None
+        if kind in ("WAV", "RAW"):
+            with self._checked():
+                self._sound: Any = _Uncoded(self._file, rate if kind == "WAV" else None)
+            return
+        import soundfile  # 20 ms and 1.4 MB to import, and only some users write such files
+
         with self._checked():
-            self._sound = soundfile.SoundFile(self._file, "w", rate, 1, subtype, endian, kind)
+            self._sound = soundfile.SoundFile(self._file, "w", rate, 1, subtype, None, kind)
 
     def __enter__(self) -> SoundWriter:
         return self

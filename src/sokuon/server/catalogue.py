@@ -7,7 +7,6 @@ text never becomes part of a path: voices are found by the names of a scan.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import logging
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from sokuon.errors import OptionError, SokuonError
 from sokuon.formats.about import About, SpeakerAbout, read_about
+from sokuon.native.library import give_memory_back
 from sokuon.speaking import LoadedVoice
 from sokuon.voices.builtin import BUILTIN
 from sokuon.voices.listing import VoiceSummary, summaries
@@ -219,13 +219,6 @@ class Catalogue:
 def memory_of(voice: Listed, loaded: LoadedVoice) -> float:
     """Bytes that unloading a voice gives back: its packed weights, or its files where ONNX Runtime holds them."""
     return loaded.synthesizer.weight_bytes or voice.megabytes * 1e6
-
-
-def give_memory_back() -> None:
-    """What was freed goes back to the system: glibc keeps the pieces of a voice's weights otherwise (measured at full
-    size: 5 of 96 MB went back by themselves, 91 with this)."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def style_id(speaker_uuid: str, local: int) -> int:

@@ -3,8 +3,8 @@
 Its import would also load a random forest that reads 何 (and ONNX Runtime to run it: 35 MB), the readings of rare kanji
 (8 MB), and a chooser of readings that is not used here (and pydantic: 8 MB); together 0.2 s. Here these modules are
 found but not executed: their names stand ready, and the first use of one executes its module, in place. 何 is read by
-the same forest in `nani.py`. SudachiPy may be missing (`sudachi.py`). A binding that is imported already, or that has
-no such module, is taken as it is.
+the same forest in `nani.py`. SudachiPy waits, too, and may be missing (`sudachi.py`). A binding that is imported
+already, or that has no such module, is taken as it is.
 """
 
 from __future__ import annotations

@@ -1,29 +1,50 @@
-"""A stand-in for SudachiPy where it, or its dictionary, is not installed.
+"""SudachiPy as the binding sees it: loaded when it is first asked, and not needed where it is not installed.
 
 The binding imports SudachiPy and asks it for one thing here: the readings of words with kanji that MeCab does not know.
-Without it those kanji are read one by one, by the binding's Unihan table. It saves 198 MB of installed files:
-`pip uninstall sudachipy sudachidict-core`.
+Few texts have any, so the import (2 MB) waits for one. Without SudachiPy or its dictionary those kanji are read one by
+one, by the binding's Unihan table. It saves 198 MB of installed files: `pip uninstall sudachipy sudachidict-core`.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 _PARTS = ("sudachipy", "sudachidict_core")
 
 
 class _Dictionary:
-    """Knows no words."""
+    """A dictionary that is opened when its first tokenizer is made."""
 
-    def create(self) -> _Dictionary:
-        return self
+    def __init__(self) -> None:
+        self._opened: Any = None
 
-    def tokenize(self, _text: str, _mode: object = None) -> tuple[()]:
-        return ()
+    def create(self) -> _Tokenizer:
+        """A tokenizer, which the binding uses in one thread."""
+        if not is_installed():
+            return _Tokenizer(None, None)
+        dictionary, tokenizer = (importlib.import_module(f"sudachipy.{part}") for part in ("dictionary", "tokenizer"))
+        if self._opened is None:
+            self._opened = dictionary.Dictionary()
+        return _Tokenizer(self._opened.create(), tokenizer.Tokenizer.SplitMode)
+
+
+class _Tokenizer:
+    """SudachiPy's own, its modes by name; without it, it knows no words."""
+
+    SplitMode = SimpleNamespace(A="A", B="B", C="C")
+
+    def __init__(self, tokenizer: Any, modes: Any) -> None:
+        self._tokenizer, self._modes = tokenizer, modes
+
+    def tokenize(self, text: str, mode: str) -> Any:
+        """Words of the text."""
+        return () if self._tokenizer is None else self._tokenizer.tokenize(text, getattr(self._modes, mode))
 
 
 def is_installed() -> bool:
@@ -33,8 +54,8 @@ def is_installed() -> bool:
 
 @contextmanager
 def stand_in() -> Iterator[None]:
-    """While it lasts, `import sudachipy` finds the stand-in, unless both parts are installed or it is imported."""
-    if "sudachipy" in sys.modules or is_installed():
+    """While it lasts, `import sudachipy` finds the stand-in, unless the real one is imported already."""
+    if "sudachipy" in sys.modules:
         yield
         return
     sys.modules["sudachipy"] = _module()
@@ -45,8 +66,7 @@ def stand_in() -> Iterator[None]:
 
 
 def _module() -> ModuleType:
-    split_mode = SimpleNamespace(A="A", B="B", C="C")
-    tokenizer = SimpleNamespace(Tokenizer=type("Tokenizer", (), {"SplitMode": split_mode}))
     module = ModuleType("sudachipy")
-    vars(module).update(dictionary=SimpleNamespace(Dictionary=_Dictionary), tokenizer=tokenizer)
+    parts = {"dictionary": SimpleNamespace(Dictionary=_Dictionary), "tokenizer": SimpleNamespace(Tokenizer=_Tokenizer)}
+    vars(module).update(parts)
     return module
