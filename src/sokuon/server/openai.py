@@ -103,7 +103,12 @@ def resolve_voice(service: Service, name: str, style: str | None = None) -> Choi
 def router(service: Service) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/v1", tags=["OpenAI"])
+    _speech(routes, service)
+    _lists(routes, service)
+    return routes
 
+
+def _speech(routes: APIRouter, service: Service) -> None:
     @routes.post("/audio/speech", response_class=Response, responses=_SPEECH_RESPONSES)
     async def speech(body: SpeechRequest, request: Request) -> Response:
         """Speak a text."""
@@ -131,6 +136,8 @@ def router(service: Service) -> APIRouter:
         data = base64.b64encode(await sound.file(audio)).decode()
         return {"audio": data, "audio_format": MEDIA_TYPES[body.response_format], "timestamps": word_list(audio, 0.0)}
 
+
+def _lists(routes: APIRouter, service: Service) -> None:
     @routes.get("/models")
     async def models() -> dict[str, Any]:
         """Model names; all of them are this server."""
@@ -154,8 +161,6 @@ def router(service: Service) -> APIRouter:
         """Every style of every voice, in the shapes the known clients read."""
         data = [_voice(choice) for choice in service.catalogue.choices]
         return {"object": "list", "data": data, "voices": data}
-
-    return routes
 
 
 class Sound:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
 
 from sokuon.audio.formats import wav_bytes
 from sokuon.options import SynthesisOptions
@@ -44,47 +45,41 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
+class VoiceQuery(BaseModel):
+    """Parameters of /voice; all stand in the URL."""
+
+    text: str = Field(min_length=1)
+    encoding: str | None = None
+    model_name: str | None = None
+    model_id: int = 0
+    speaker_name: str | None = None
+    speaker_id: int = 0
+    sdp_ratio: Number = 0.2
+    noise: Number = 0.6
+    noisew: Number = 0.8
+    length: Number = 1.0
+    language: str | None = None
+    auto_split: bool = True
+    split_interval: float = Field(0.5, ge=0, le=10, allow_inf_nan=False)
+    assist_text: str | None = None
+    assist_text_weight: Number = 1.0
+    style: str | None = "Neutral"
+    style_weight: Number = 1.0
+    reference_audio_path: str | None = None
+
+
 def _voice(routes: APIRouter, service: Service) -> None:
     @routes.get("/voice", response_class=Response, responses={200: {"content": {"audio/wav": {}}}})
     @routes.post("/voice", response_class=Response, responses={200: {"content": {"audio/wav": {}}}})
-    async def voice(  # the API has these parameters
-        request: Request,
-        text: Annotated[str, Query(min_length=1)],
-        encoding: str | None = None,
-        model_name: str | None = None,
-        model_id: int = 0,
-        speaker_name: str | None = None,
-        speaker_id: int = 0,
-        sdp_ratio: Number = 0.2,
-        noise: Number = 0.6,
-        noisew: Number = 0.8,
-        length: Number = 1.0,
-        language: str | None = None,
-        auto_split: bool = True,
-        split_interval: Annotated[float, Query(ge=0, le=10, allow_inf_nan=False)] = 0.5,
-        assist_text: str | None = None,
-        assist_text_weight: Number = 1.0,
-        style: str | None = "Neutral",
-        style_weight: Number = 1.0,
-        reference_audio_path: str | None = None,
-    ) -> Response:
+    async def voice(request: Request, query: Annotated[VoiceQuery, Query()]) -> Response:
         """Speak a text; every parameter stands in the URL."""
         try:
-            said = service.checked_text(_decoded(text, encoding), "text", may_be_empty=True)
-            choice = _choice(service, model_name, model_id, speaker_name, speaker_id, style)
-            if reference_audio_path:
-                raise ParameterError("reference_audio_path", "This server opens no files for its clients.")
+            order = _order(service, request, query)
         except ParameterError as error:
             loc = {"type": "invalid_params", "msg": str(error), "loc": ["query", error.name]}
             return plain_error(422, [loc])
-        options = SynthesisOptions(
-            speed=1 / _within(length, 0.1, 10.0), sdp_ratio=_within(sdp_ratio, 0, 1), noise=_within(noise, 0, 2),
-            noise_w=_within(noisew, 0, 2), style_weight=_within(style_weight, -20, 20),
-            assist_text=assist_text and service.checked_text(assist_text, "assist_text", may_be_empty=True),
-            assist_text_weight=_within(assist_text_weight, 0, 1),
-        )  # fmt: skip
-        order = service.order(request, "sbv2", choice, said, options)
-        audio = (await service.whole(_by_lines(service, order, auto_split, split_interval), request)).normalized()
+        spoken = _by_lines(service, order, query.auto_split, query.split_interval)
+        audio = (await service.whole(spoken, request)).normalized()
         data = await asyncio.to_thread(wav_bytes, audio.samples, audio.sample_rate)
         return Response(data, media_type="audio/wav")
 
@@ -98,6 +93,25 @@ def _voice(routes: APIRouter, service: Service) -> None:
             return [[m.text, m.tone] for s in sentences for m in morae_of(s.phonemes.symbols, s.phonemes.tones)]
 
         return await asyncio.to_thread(read)
+
+
+def _order(service: Service, request: Request, query: VoiceQuery) -> Order:
+    """Raises ParameterError, RequestError."""
+    said = service.checked_text(_decoded(query.text, query.encoding), "text", may_be_empty=True)
+    choice = _choice(
+        service, query.model_name, query.model_id, query.speaker_name, query.speaker_id, query.style
+    )  # fmt: skip
+    if query.reference_audio_path:
+        raise ParameterError("reference_audio_path", "This server opens no files for its clients.")
+    assist = query.assist_text
+    options = SynthesisOptions(
+        speed=1 / _within(query.length, 0.1, 10.0), sdp_ratio=_within(query.sdp_ratio, 0, 1),
+        noise=_within(query.noise, 0, 2), noise_w=_within(query.noisew, 0, 2),
+        style_weight=_within(query.style_weight, -20, 20),
+        assist_text=assist and service.checked_text(assist, "assist_text", may_be_empty=True),
+        assist_text_weight=_within(query.assist_text_weight, 0, 1),
+    )  # fmt: skip
+    return service.order(request, "sbv2", choice, said, options)
 
 
 def _models(routes: APIRouter, service: Service) -> None:
