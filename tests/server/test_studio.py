@@ -184,3 +184,10 @@ def test_the_command_tells_where_it_is_and_ends_by_ctrl_c() -> None:
         process.send_signal(signal.SIGINT)
         process.stderr.read()
         assert process.wait(20) in (0, 130)
+
+
+def test_a_file_of_edited_lines_without_a_sentence_is_refused_before_it_begins(http: httpx.Client) -> None:
+    edited = {"text": "", "phrases": given(phrases(http))}
+    reply = http.post("/studio/file", json={"lines": [{"text": "はい"}, edited]})
+    assert 400 <= reply.status_code < 500
+    assert "one sentence" in reply.text

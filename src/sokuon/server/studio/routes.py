@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -85,11 +85,22 @@ def router(service: Service) -> APIRouter:
     @routes.post("/file", response_class=Response, responses={200: {"content": {"audio/*": {}}}})
     async def file(body: File, request: Request) -> Response:
         """Lines as one file, sent while it is made."""
+        await asyncio.to_thread(
+            _check_edited, service, body.lines, request
+        )  # an error after the headers is a torn file
         orders = [order_of(service, line, request) for line in body.lines]
         media = MEDIA_TYPES[body.format]
         return StreamingResponse(_encoded(service, body, orders, request), headers=_HEADERS, media_type=media)
 
     return routes
+
+
+def _check_edited(service: Service, lines: Sequence[Line], request: Request) -> None:
+    """Raises TextError where phonemes were given for a text that is not one sentence."""
+    for line in lines:
+        order = order_of(service, line, request)
+        if not isinstance(order.text, str):
+            list(order.text)
 
 
 def _sentences(text: str) -> list[str]:
