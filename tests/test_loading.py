@@ -136,3 +136,16 @@ def test_the_slow_path_is_told(
     caplog.clear()
     sokuon.load(converted / "voice", bert=converted / "bert", threads=1, backend="onnx")  # asked for
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_a_name_that_no_file_can_have_is_said_shortly(name: str) -> None:
+    with pytest.raises(VoiceNotFoundError) as raised:
+        sokuon.load(name)
+    assert len(str(raised.value)) < 400
+
+
+def test_a_dictionary_of_another_kind_is_refused() -> None:
+    for wrong in ("words.csv", {}):
+        with pytest.raises(OptionError, match=r"dictionary must be a sokuon\.UserDictionary"):
+            sokuon.load(dictionary=wrong)  # type: ignore[arg-type]

@@ -283,9 +283,10 @@ def _spoken(
             yield timed.piece(samples)
     if options.reshapes_pitch:  # WORLD needs the whole sentence
         whole, rate = np.concatenate(heard), loaded.voice.sample_rate
-        yield timed.piece(
-            (yield Step("decoder", lambda _: reshape_pitch(whole, rate, options.pitch, options.intonation)))
-        )
+        work, changed = reshape_pitch(whole, rate, options.pitch, options.intonation), None
+        while changed is None:
+            changed = yield Step("decoder", lambda _: next(work))
+        yield timed.piece(changed)
 
 
 class _Timed:

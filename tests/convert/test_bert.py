@@ -11,6 +11,7 @@ import pytest
 from tiny import TinyBert, bert_tensors, make_tiny_bert
 
 from sokuon.convert.bert import convert_bert
+from sokuon.convert.products import Precision
 from sokuon.errors import VoiceError, VoiceNotFoundError, WeightError
 from sokuon.networks.bert import Bert
 from sokuon.storage.tensors import TensorFile, TensorFileWriter
@@ -126,3 +127,19 @@ def test_tiny_bert_is_made_from_its_seed() -> None:
     first, second, other = (dict(bert_tensors(TinyBert(), 50, np.random.default_rng(seed))) for seed in (1, 1, 2))
     assert all((first[name] == second[name]).all() for name in first)
     assert any((first[name] != other[name]).any() for name in first)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+@pytest.mark.parametrize("value", [1e20, 3e38])
+@pytest.mark.parametrize("precision", [Precision.Q8, Precision.Q4])
+def test_weights_that_overflow_in_the_rehearsal_are_refused(
+    source: Path, tmp_path: Path, value: float, precision: Precision
+) -> None:
+    def fill(tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+        for tensor in tensors.values():
+            tensor[...] = value
+
+    rewrite(source, fill)
+    with pytest.raises(WeightError, match=r"model\.safetensors: what .* gives for ordinary text is too large"):
+        convert_bert(source, tmp_path / "target", precision)
+    assert not (tmp_path / "target").exists()

@@ -190,7 +190,10 @@ class _Writer:
         """Layers that read the same rows as they will be written, rounded where there is a rehearsal."""
         if self.rehearsal is None or rows is None:
             return Chosen(tuple(layers), known, (None,) * len(layers))
-        return self.rehearsal.choose(rows, layers, known)
+        chosen = self.rehearsal.choose(rows, layers, known)
+        if not all(np.isfinite(output).all() for output in (rows, *chosen.outputs) if output is not None):
+            raise self.checkpoint.overflow(layers[0].name)
+        return chosen
 
     def write_damping(self, known: Known) -> None:
         """What the rows of a module are multiplied by, if anything."""

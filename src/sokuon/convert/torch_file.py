@@ -154,7 +154,8 @@ def _placed(name: str, tensor: _Tensor, places: Mapping[str, tuple[int, int]]) -
         return _Placed(kind, 0, shape, (0,) * len(shape))
     if not sizes_fit or not inside or math.prod(shape) > reach + 1:
         raise VoiceError(f"tensor {name!r} does not lie inside its storage, or repeats it; download the file again.")
-    return _Placed(kind, begin + offset * itemsize, shape, tuple(stride * itemsize for stride in strides))
+    steps = (stride * itemsize if n > 1 else 0 for n, stride in zip(shape, strides, strict=True))  # any for one
+    return _Placed(kind, begin + offset * itemsize, shape, tuple(steps))
 
 
 def _read_state(data: mmap.mmap, begin: int, end: int) -> dict[str, _Tensor]:

@@ -94,6 +94,13 @@ class Checkpoint:
             shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
             raise WeightError(f"{self._path} holds tensors this model does not know: {shown}.")
 
+    def overflow(self, layer: str) -> WeightError:
+        """What to raise where a layer makes of ordinary rows what no float32 holds."""
+        return WeightError(
+            f"{self._path}: what {layer} gives for ordinary text is too large for 32 bits; the file is damaged or its"
+            " training failed, take the one its author published."
+        )
+
     def _finite(self, name: str, tensor: F32) -> F32:
         """`tensor`, unless a value is NaN or infinite: both show in the extremes, so nothing is allocated."""
         if tensor.size and not (np.isfinite(tensor.min()) and np.isfinite(tensor.max())):

@@ -55,7 +55,9 @@ class FrontEnd:
         """`accents`: "standard" as a listener expects them, "openjtalk" as the published voices were trained."""
         if accents not in get_args(Accents):
             raise OptionError(f"accents is {accents!r}: it must be one of {', '.join(get_args(Accents))}.")
-        self._dictionary = dictionary or UserDictionary()
+        if dictionary is not None and not isinstance(dictionary, UserDictionary):
+            raise OptionError(f"dictionary must be a sokuon.UserDictionary, not {type(dictionary).__name__}.")
+        self._dictionary = UserDictionary() if dictionary is None else dictionary
         self._accents: Accents = accents
         self._lock = ForkSafeLock()
         self._tools: _Tools | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from sokuon.errors import DownloadError, VoiceError, VoiceNotFoundError
+from sokuon.errors import DownloadError, VoiceError, VoiceNotFoundError, shown
 from sokuon.voices.fetch import listing, store
 from sokuon.voices.fetch.address import FORMS, Address, parse
 from sokuon.voices.fetch.listing import Choice, RemoteFile
@@ -42,7 +43,7 @@ def resolve_either(name: str | Path, model: str | None = None, watch: Watch = SI
     """`resolve` for a name that may be a voice's or a BERT's, and which it is."""
     place = parse(name)
     if isinstance(place, Path):
-        bert = place.is_dir() and (place / "vocab.txt").is_file()
+        bert = _can_exist(place) and (place / "vocab.txt").is_file()
         kind: Kind = "bert" if bert else "voice"
         return resolve(place, model, kind, watch), kind
     try:
@@ -142,6 +143,8 @@ def _fetch_file(
 
 def _local(path: Path, request: Request) -> Path:
     """A path as it is; a folder of several voices leads to the one that is meant."""
+    if not _can_exist(path):
+        raise VoiceNotFoundError(f"{shown(str(path))} is a name that no file can have; give {FORMS}.")
     if not path.exists():
         raise VoiceNotFoundError(f"{path} does not exist; give {FORMS}.")
     if request.kind == "voice" and _is_bert(path):
@@ -153,6 +156,17 @@ def _local(path: Path, request: Request) -> Path:
     files = [RemoteFile(p.relative_to(path).as_posix()) for p in _walk(path)]
     choice = _choose(files, "", request, str(path))
     return path / choice.main.path if choice.main else _common(path, choice)
+
+
+def _can_exist(path: Path) -> bool:
+    """False for a name that is too long for this system, or holds what no name may."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    except ValueError:
+        return False
+    return True
 
 
 def _local_bert(path: Path) -> Path:
