@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sokuon.cli.japanese import in_japanese, translate
+from sokuon.cli.japanese import in_japanese, japanese_frame, translate
 from sokuon.cli.places import ModelOption, watching
 from sokuon.cli.say import say
 from sokuon.cli.terminal import clean_ends, note, open_streams, progress_bar, say_error
@@ -81,9 +82,13 @@ def _status(arguments: list[str]) -> int:
     try:
         _mount()
         command = typer.main.get_command(app)
-        if in_japanese():
-            translate(command)
-        return int(command.main(arguments or ["--help"], prog_name="sokuon", standalone_mode=False) or 0)
+        arguments = arguments or ["--help"]
+        with ExitStack() as stack:
+            if in_japanese():
+                translate(command)
+                if "--help" in arguments:
+                    stack.enter_context(japanese_frame())
+            return int(command.main(arguments, prog_name="sokuon", standalone_mode=False) or 0)
     except SokuonError as error:
         say_error(str(error))
         return 2 if isinstance(error, OptionError) else 1

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -32,8 +34,10 @@ def told(message: str) -> str:
 
 def translate(command: Any) -> None:
     """Put Japanese help into a command of click and those below it."""
-    from sokuon.cli.japanese_texts import HELP
+    from sokuon.cli.japanese_texts import HELP, HELP_OPTION
 
+    if option := command.get_help_option(command.context_class(command)):  # made when first asked for, then kept
+        option.help = HELP_OPTION
     command.help = HELP.get(command.help, command.help)
     command.short_help = HELP.get(command.short_help, command.short_help)
     for param in command.params:
@@ -42,6 +46,23 @@ def translate(command: Any) -> None:
             setattr(param, field, HELP.get(text or "", text))
     for below in getattr(command, "commands", {}).values():
         translate(below)
+
+
+@contextmanager
+def japanese_frame() -> Iterator[None]:
+    """Meanwhile typer's own words around a help text are Japanese, those that it still has under these names."""
+    from typer import rich_utils
+
+    from sokuon.cli.japanese_texts import FRAME
+
+    english = {name: getattr(rich_utils, name) for name in FRAME if hasattr(rich_utils, name)}
+    try:
+        for name in english:
+            setattr(rich_utils, name, FRAME[name])
+        yield
+    finally:
+        for name, text in english.items():
+            setattr(rich_utils, name, text)
 
 
 @cache

@@ -130,6 +130,18 @@ HELP = {
     "JSON file to write.": "書き込むJSONファイル。",
 }  # fmt: skip
 
+HELP_OPTION = "このヘルプを表示する。"
+
+# Words of typer.rich_utils by the names they have there.
+FRAME = {
+    "ARGUMENTS_PANEL_TITLE": "引数",
+    "OPTIONS_PANEL_TITLE": "オプション",
+    "COMMANDS_PANEL_TITLE": "コマンド",
+    "DEFAULT_STRING": "[既定: {}]",
+    "REQUIRED_LONG_STRING": "[必須]",
+    "ENVVAR_STRING": "[環境変数: {}]",
+}
+
 # (pattern of the whole English message, Japanese template)
 MESSAGES = (
     (r"error", "エラー"),
