@@ -33,7 +33,7 @@ from shared import ROOT, once, read_texts
 
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "training")]
 
-from sokuon_training.config import ModelConfig  # noqa: E402
+from sokuon_training.config import STYLE_WIDTH, ModelConfig  # noqa: E402
 from sokuon_training.encoder import TextInput  # noqa: E402
 from sokuon_training.export import VoiceInfo, random_model, save_voice  # noqa: E402
 
@@ -87,7 +87,7 @@ def make_bert(source: Path, target: Path, changes: dict[str, int]) -> None:
 def make_voice(bert: Path, target: Path, sizes: ModelConfig) -> None:
     """A voice that speaks `texts.txt` at MORAE_PER_SECOND."""
     info = VoiceInfo(name="bench", styles=("Neutral", "Happy"))
-    styles = np.random.default_rng(0).standard_normal((len(info.styles), 256)).astype(np.float32)
+    styles = np.random.default_rng(0).standard_normal((len(info.styles), STYLE_WIDTH)).astype(np.float32)
     model = random_model(sizes, seed=0)
     with torch.no_grad():
         calibrate(model, bert, torch.from_numpy(styles[:1]))

@@ -76,7 +76,9 @@ MEMBERS = {
 @pytest.mark.parametrize("name", MEMBERS)
 def test_members(name: str) -> None:
     kind = getattr(sokuon, name)
-    public = {member for member in {*vars(kind), *getattr(kind, "__annotations__", ())} if not member.startswith("_")}
+    own = [base for base in kind.__mro__ if base.__module__.startswith("sokuon")]
+    members = {member for base in own for member in {*vars(base), *getattr(base, "__annotations__", ())}}
+    public = {member for member in members if not member.startswith("_")}
     assert public == MEMBERS[name]
 
 

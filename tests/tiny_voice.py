@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from sokuon.formats.contracts import LANGUAGES, STYLE_WIDTH, TONES
 from sokuon.storage.tensors import TensorFileWriter
+from sokuon.text.tables import SYMBOLS
 
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
@@ -80,7 +82,7 @@ def make_tiny_voice(folder: Path, seed: int, shape: TinyVoice | None = None) -> 
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(shape.config(), indent=1) + "\n", encoding="utf-8")
-    np.save(folder / "style_vectors.npy", rng.standard_normal((shape.styles, 256)).astype(np.float32))
+    np.save(folder / "style_vectors.npy", rng.standard_normal((shape.styles, STYLE_WIDTH)).astype(np.float32))
     with TensorFileWriter(folder / "model.safetensors", header_bytes=65536) as file:
         for name, size in tensor_shapes(shape):
             file.add(name, _random(rng, name, size))
@@ -101,10 +103,10 @@ def tensor_shapes(v: TinyVoice) -> Shapes:
 
 
 def _text_encoder(v: TinyVoice) -> Shapes:
-    for name, rows in (("emb", 112), ("tone_emb", 12), ("language_emb", 3)):
+    for name, rows in (("emb", len(SYMBOLS)), ("tone_emb", TONES), ("language_emb", LANGUAGES)):
         yield f"{name}.weight", (rows, v.channels)
     yield from _dense("bert_proj", v.channels, v.bert, 1)
-    yield from _dense("style_proj", v.channels, 256)
+    yield from _dense("style_proj", v.channels, STYLE_WIDTH)
     yield from _dense("proj", 2 * v.channels, v.channels, 1)
     yield from _prefixed("encoder.", _stack(v, v.layers, v.kernel))
 

@@ -32,7 +32,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 torch.set_num_threads(1)  # tiny tensors: threads only wait for each other
 
-PHONES, TONES, LANGUAGES, BERT_WIDTH, STYLE_WIDTH = 112, 12, 3, 1024, 256
+PHONES, TONES, LANGUAGES, BERT_WIDTH, STYLE_WIDTH = 112, 12, 3, 1024, 256  # the peer's own: nothing of ours here
 SPECTRUM_BINS = 33  # sizes the posterior encoder, which inference never runs
 MEAN_FRAMES = 3.5  # of a slot, once calibrated
 LOG_DURATION_STD = 0.5

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SYMBOL_COUNT, TONE_COUNT, LANGUAGE_COUNT = 112, 12, 3
-STYLE_WIDTH = 256
+from sokuon.formats.contracts import LANGUAGES, TONES
+from sokuon.formats.contracts import STYLE_WIDTH as STYLE_WIDTH
+from sokuon.text.tables import SYMBOLS
+
+SYMBOL_COUNT, TONE_COUNT, LANGUAGE_COUNT = len(SYMBOLS), TONES, LANGUAGES
 WINDOW = 4  # relative attention reaches +-4 slots
 SPEAKER_LAYER = 2  # the speaker vector is added before the third layer
 FLOW_LAYERS, FLOW_KERNEL, COUPLINGS = 6, 5, 4

@@ -14,46 +14,43 @@ from sokuon.storage.files import write_atomically
 from sokuon.storage.tensors import F32
 
 
+class _Timed:
+    """What lasts from `start` to `end`."""
+
+    start: float
+    end: float
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+
 @dataclass(frozen=True)
-class PhonemeTiming:
+class PhonemeTiming(_Timed):
     """One phone slot: `start` and `end` in seconds; a blank between phonemes is "_"."""
 
     phoneme: str
     start: float
     end: float
 
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return self.end - self.start
-
 
 @dataclass(frozen=True)
-class SentenceTiming:
+class SentenceTiming(_Timed):
     """One sentence of the text as it was written: `start` and `end` in seconds."""
 
     text: str
     start: float
     end: float
 
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return self.end - self.start
-
 
 @dataclass(frozen=True)
-class WordTiming:
+class WordTiming(_Timed):
     """A part of the text as it was written: `start` and `end` in seconds. A sentence's words joined are all of it."""
 
     text: str
     start: float
     end: float
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
-        return self.end - self.start
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth of equality

@@ -17,13 +17,13 @@ from typing import IO, Any, cast
 import numpy as np
 
 from sokuon.errors import MissingExtraError, VoiceError
+from sokuon.formats.contracts import STYLE_WIDTH
 from sokuon.storage.tensors import F32
 
 GRAPH, STYLES, VERSION = "model.onnx", "style_vectors.json", "version.txt"
 _MOST_BYTES = {GRAPH: 4 << 30, STYLES: 64 << 20, VERSION: 1024}
 _MOST_MEMBERS = 64
 _BLOCK_BYTES = 1 << 20
-_WIDTH = 256
 
 
 @contextmanager
@@ -78,6 +78,11 @@ def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, most:
 def _style_vectors(path: Path) -> F32:
     data = json.loads(path.read_text(encoding="utf-8"))
     vectors = np.asarray(data["data"], np.float32)
-    if vectors.shape != tuple(data["shape"]) or vectors.ndim != 2 or vectors.shape[1] != _WIDTH or not len(vectors):
+    if (
+        vectors.shape != tuple(data["shape"])
+        or vectors.ndim != 2
+        or vectors.shape[1] != STYLE_WIDTH
+        or not len(vectors)
+    ):
         raise ValueError(f"its style vectors have shape {list(vectors.shape)}")
     return vectors

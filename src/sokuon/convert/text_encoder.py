@@ -13,12 +13,9 @@ import numpy as np
 
 from sokuon.convert.graph import Value
 from sokuon.convert.layers import Scope, StackShape, columns, encoder_stack, linear
-from sokuon.formats.contracts import STYLE_WIDTH
+from sokuon.formats.contracts import LANGUAGES, STYLE_WIDTH, TONES
 from sokuon.storage.tensors import F32
 from sokuon.text.tables import SYMBOLS
-
-TONES = 12
-LANGUAGES = 3
 
 
 @dataclass(frozen=True)

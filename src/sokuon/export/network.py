@@ -16,10 +16,9 @@ from sokuon.convert.flow import FLOW_KERNEL, coupling_indices
 from sokuon.convert.graph import Graph, Value
 from sokuon.convert.layers import Scope, StackShape, columns
 from sokuon.convert.published import Tensors
-from sokuon.convert.text_encoder import LANGUAGES, TONES
 from sokuon.convert.weights import Checkpoint
 from sokuon.export.layers import conv, encoder_stack, gelu, layer_norm, linear, raw
-from sokuon.formats.contracts import STYLE_WIDTH, Contract
+from sokuon.formats.contracts import LANGUAGES, STYLE_WIDTH, TONES, Contract
 from sokuon.storage.tensors import TensorFileWriter
 from sokuon.text.tables import SYMBOLS
 from sokuon.voices.published import SourceConfig

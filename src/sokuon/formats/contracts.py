@@ -30,6 +30,8 @@ class Contract:
     outputs: tuple[Port, ...]
 
 
+# Sizes that every JP-Extra voice has; its symbols are `text.tables.SYMBOLS`.
+TONES, LANGUAGES = 12, 3  # rows of the embeddings, those of Chinese and English among them
 STYLE_WIDTH = 256
 
 ENCODER = Contract(

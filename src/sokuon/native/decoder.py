@@ -9,7 +9,7 @@ import numpy as np
 
 from sokuon.errors import WeightError
 from sokuon.formats.decoder_config import DecoderConfig
-from sokuon.native.library import STORAGE, Handle, NativeError, Signatures, Storage, Tensor, tensor_table
+from sokuon.native.library import FROM_TENSORS, STORAGE, Handle, NativeError, Signatures, Storage, tensor_table
 from sokuon.storage.tensors import F32
 
 SLICE_FRAMES = 480  # per thread and call; between calls Python handles signals
@@ -40,18 +40,7 @@ _RUN_ARGUMENTS = (
     ctypes.c_int64,  # frames
 )
 _SIGNATURES: Signatures = {
-    "sk_decoder_create": (
-        ctypes.c_void_p,
-        (
-            ctypes.POINTER(_Config),
-            ctypes.POINTER(Tensor),
-            ctypes.c_int64,
-            ctypes.c_int32,
-            ctypes.c_char_p,
-            ctypes.c_char_p,
-            ctypes.c_int64,
-        ),
-    ),
+    "sk_decoder_create": (ctypes.c_void_p, (ctypes.POINTER(_Config), *FROM_TENSORS)),
     "sk_decoder_destroy": (None, (ctypes.c_void_p,)),
     "sk_decoder_weight_bytes": (ctypes.c_int64, (ctypes.c_void_p,)),
     "sk_decoder_run": (ctypes.c_int32, (*_RUN_ARGUMENTS, ctypes.c_int32, ctypes.c_void_p)),

@@ -13,12 +13,12 @@ import numpy as np
 
 from sokuon.errors import WeightError
 from sokuon.native.library import (
+    FROM_TENSORS,
     STORAGE,
     Handle,
     NativeError,
     Signatures,
     Storage,
-    Tensor,
     tensor_table,
 )
 from sokuon.storage.tensors import F32
@@ -32,18 +32,7 @@ class _Config(ctypes.Structure):
 
 
 _SIGNATURES: Signatures = {
-    "sk_flow_create": (
-        ctypes.c_void_p,
-        (
-            ctypes.POINTER(_Config),
-            ctypes.POINTER(Tensor),
-            ctypes.c_int64,
-            ctypes.c_int32,
-            ctypes.c_char_p,
-            ctypes.c_char_p,
-            ctypes.c_int64,
-        ),
-    ),
+    "sk_flow_create": (ctypes.c_void_p, (ctypes.POINTER(_Config), *FROM_TENSORS)),
     "sk_flow_destroy": (None, (ctypes.c_void_p,)),
     "sk_flow_weight_bytes": (ctypes.c_int64, (ctypes.c_void_p,)),
     "sk_flow_run": (

@@ -52,6 +52,16 @@ class Tensor(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("size", ctypes.c_int64))
 
 
+FROM_TENSORS = (
+    ctypes.POINTER(Tensor),  # the table
+    ctypes.c_int64,  # its rows
+    ctypes.c_int32,  # SK_STORAGE_…
+    ctypes.c_char_p,  # instruction set or NULL
+    ctypes.c_char_p,  # message
+    ctypes.c_int64,  # its bytes
+)
+"""What sk_flow_create and sk_decoder_create take behind their configuration."""
+
 _SIGNATURES: Signatures = {
     "sk_abi_version": (ctypes.c_int32, ()),
     "sk_isa": (ctypes.c_char_p, ()),
