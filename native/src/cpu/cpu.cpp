@@ -4,11 +4,21 @@
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace sk {
 
 namespace {
+
+#if defined(__aarch64__) && defined(__APPLE__)
+bool has(const char* feature) {
+    int value = 0;
+    std::size_t size = sizeof value;
+    return sysctlbyname(feature, &value, &size, nullptr, 0) == 0 && value;
+}
+#endif
 
 Cpu probe() {
     Cpu found;
@@ -22,10 +32,12 @@ Cpu probe() {
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
     found.avx512vnni = found.avx512 && __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__) && defined(__linux__)
-    constexpr unsigned long dot_products = 1ul << 20;  // HWCAP_ASIMDDP
+    constexpr unsigned long dot_products = 1ul << 20, matrix_products = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
     found.dot = getauxval(AT_HWCAP) & dot_products;
-#elif defined(__aarch64__)
+    found.i8mm = found.dot && getauxval(AT_HWCAP2) & matrix_products;
+#elif defined(__aarch64__) && defined(__APPLE__)
     found.dot = true;  // every Apple processor of this kind has them
+    found.i8mm = has("hw.optional.arm.FEAT_I8MM");
 #endif
     return found;
 }

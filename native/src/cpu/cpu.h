@@ -10,6 +10,7 @@ struct Cpu {
     bool avx512 = false;     // F, VL, DQ, BW
     bool avx512vnni = false; // products of bytes in 512 bits
     bool dot = false;        // products of bytes on Arm
+    bool i8mm = false;       // products of matrices of bytes on Arm
 };
 
 const Cpu& cpu();

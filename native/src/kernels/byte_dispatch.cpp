@@ -20,6 +20,9 @@ SK_DECLARE(avx2vnni)
 SK_DECLARE(avx2madd)
 SK_DECLARE(sse2madd)
 #elif defined(__aarch64__)
+#if defined(SK_HAS_I8MM)
+SK_DECLARE(neonmmla)
+#endif
 SK_DECLARE(neondot)
 SK_DECLARE(neonmull)
 #else
@@ -43,7 +46,13 @@ const ByteKernels* usable(int index) {
         &sse2madd::byte_table,
     };
 #elif defined(__aarch64__)
-    const ByteKernels* all[] = {cpu().dot ? &neondot::byte_table : nullptr, &neonmull::byte_table};
+    const ByteKernels* all[] = {
+#if defined(SK_HAS_I8MM)
+        cpu().i8mm ? &neonmmla::byte_table : nullptr,
+#endif
+        cpu().dot ? &neondot::byte_table : nullptr,
+        &neonmull::byte_table,
+    };
 #else
     const ByteKernels* all[] = {&generic_bytes::byte_table};
 #endif

@@ -18,7 +18,7 @@ constexpr float gelu_floor = -0.17f;               // GELU is nowhere below; cod
 
 // y = x W + bias; memory of the mapped file. One of `codes` (8 bits) and `pairs` (4 bits) is set.
 struct ByteLinear {
-    std::int64_t inputs;   // as stored: a multiple of group_inputs, with 4 bits of block_inputs
+    std::int64_t inputs;   // as stored: a multiple of panel_outputs, with 4 bits of block_inputs
     std::int64_t outputs;  // a multiple of panel_outputs
     const std::int8_t* codes;
     const std::uint8_t* pairs;    // [panel][group pair][16][4], the first group in the low bits

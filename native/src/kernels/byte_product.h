@@ -21,13 +21,60 @@ struct Fetch {
     std::int64_t step;
 };
 
+// Where the weights of vector `v` of outputs begin.
+SK_INLINE const std::int8_t* weights_of(const Strip& strip, int v) {
+    return strip.weights + v / panel_vectors * strip.panel_bytes + v % panel_vectors * 4 * W;
+}
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+
+// R rows times NV vectors of outputs, the first being number `vector` of the strip: an instruction multiplies two rows of
+// eight codes with the weights of two outputs, which two groups of inputs give when their lanes are zipped.
+template <int R, int NV>
+SK_INLINE void accumulate_codes(const Strip& strip, std::int64_t row, int vector, Fetch fetch, Sum (&sum)[R][NV]) {
+    constexpr int pairs = (R + 1) / 2;  // the last row is its own partner where it has none
+    const ByteProduct& p = strip.product;
+    const std::int8_t* w[NV];
+    for (int v = 0; v < NV; ++v) w[v] = weights_of(strip, vector + v);
+    int32x4_t tile[pairs][NV][2];  // of outputs 0 and 1, 2 and 3: the first row's two sums, the second row's
+    for (int r = 0; r < pairs; ++r)
+        for (int v = 0; v < NV; ++v) tile[r][v][0] = tile[r][v][1] = vdupq_n_s32(0);
+    const std::uint8_t* const from = p.rows.codes + row * p.rows.stride;
+    for (std::int64_t k = 0; k < p.linear->inputs; k += 2 * group_inputs) {
+        __builtin_prefetch(fetch.at, 0, 2);
+        fetch.at += 2 * fetch.step;
+        int8x16_t part[NV][2];
+        for (int v = 0; v < NV; ++v) {
+            const int32x4_t now = vreinterpretq_s32_s8(vld1q_s8(w[v]));
+            const int32x4_t next = vreinterpretq_s32_s8(vld1q_s8(w[v] + group_bytes));
+            part[v][0] = vreinterpretq_s8_s32(vzip1q_s32(now, next));
+            part[v][1] = vreinterpretq_s8_s32(vzip2q_s32(now, next));
+            w[v] += 2 * group_bytes;
+        }
+#pragma GCC unroll 12
+        for (int r = 0; r < pairs; ++r) {
+            const std::uint8_t* const x = from + 2 * r * p.rows.stride + k;
+            const uint8x16_t both = vcombine_u8(vld1_u8(x), vld1_u8(2 * r + 1 < R ? x + p.rows.stride : x));
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v)
+                for (int half : {0, 1}) tile[r][v][half] = vusmmlaq_s32(tile[r][v][half], both, part[v][half]);
+        }
+    }
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < NV; ++v) {
+            const int64x2_t low = vreinterpretq_s64_s32(tile[r / 2][v][0]), high = vreinterpretq_s64_s32(tile[r / 2][v][1]);
+            sum[r][v] = (ints)(r % 2 ? vzip2q_s64(low, high) : vzip1q_s64(low, high));
+        }
+}
+
+#else
+
 // R rows times NV vectors of outputs, the first being number `vector` of the strip.
 template <int R, int NV>
 SK_INLINE void accumulate_codes(const Strip& strip, std::int64_t row, int vector, Fetch fetch, Sum (&sum)[R][NV]) {
     const ByteProduct& p = strip.product;
     const std::int8_t* w[NV];
-    for (int v = 0; v < NV; ++v)
-        w[v] = strip.weights + (vector + v) / panel_vectors * strip.panel_bytes + (vector + v) % panel_vectors * 4 * W;
+    for (int v = 0; v < NV; ++v) w[v] = weights_of(strip, vector + v);
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < NV; ++v) sum[r][v] = Sum{};
     const std::uint8_t* const from = p.rows.codes + row * p.rows.stride;
@@ -45,6 +92,8 @@ SK_INLINE void accumulate_codes(const Strip& strip, std::int64_t row, int vector
         }
     }
 }
+
+#endif
 
 template <int R, int NV>
 void code_block(const Strip& strip, std::int64_t row, int vector, Fetch fetch) {

@@ -78,6 +78,14 @@ SK_INLINE Sum dot(Sum sum, Weight w, Inputs x) {
 }
 SK_INLINE ints total(Sum sum) { return sum; }
 
+#elif defined(__ARM_FEATURE_MATMUL_INT8)
+
+using Code = std::uint8_t;
+using Sum = ints;
+constexpr int code_offset = 0;
+constexpr int block_rows = 10, block_width_vectors = 2;  // products of matrices: accumulate_codes of byte_product.h
+SK_INLINE ints total(Sum sum) { return sum; }
+
 #elif defined(__aarch64__)
 
 using Code = std::int8_t;  // these instructions take two signed operands
