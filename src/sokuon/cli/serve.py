@@ -38,6 +38,7 @@ def serve(
     given = {"host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory,
              "wyoming_port": wyoming, "origins": tuple(origin or ())}  # fmt: skip
     parts.set_up_log(log_level)
+    parts.keep_memory_together()
     places, bert_folder = found_places(voices or [], bert, yes)
     parts.serve(
         parts.make_service(places, bert_folder, parts.read_settings(config, given), open_dictionary(dictionary))

@@ -35,6 +35,7 @@ def studio(
 
             webbrowser.open(url)
 
+    parts.keep_memory_together()
     settings = parts.read_settings(None, {"host": "127.0.0.1", "port": port, "threads": threads})
     places, bert_folder = found_places(voices or [], bert, yes)
     parts.serve(parts.make_service(places, bert_folder, settings, open_dictionary(dictionary)), opened)
