@@ -68,7 +68,7 @@ def test_an_early_interrupt_prints_no_traceback(command: tuple[str, ...], tmp_pa
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode in (130, -signal.SIGINT)
+    assert process.returncode in (130, -signal.SIGINT), errors
     assert b"Traceback" not in errors
 
 

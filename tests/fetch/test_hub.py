@@ -11,9 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from servers import Answer, Hub, Server, serving
+from typer.testing import CliRunner
 
-from sokuon.errors import DownloadError, OptionError
+from sokuon.cli.bench import bench
+from sokuon.cli.serve import found_places
+from sokuon.errors import DownloadError, OptionError, VoiceError
+from sokuon.server.settings import read_settings
 from sokuon.voices.berts import BERT, find_bert
 from sokuon.voices.fetch import store
 from sokuon.voices.fetch.watch import Watch
@@ -68,6 +73,23 @@ def test_revision_checksums_and_licence_are_recorded(hub: Hub) -> None:
     ((_, record),) = store.records()
     assert (record.address, record.revision, record.licence) == ("hf://someone/voices@v1/one", hub.commit, hub.licence)
     assert record.files["one_e2_s20.safetensors"]["sha256"] == store.digest(_weights(store.records()))
+
+
+def test_a_settings_file_of_the_server_may_hold_addresses(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "sokuon.toml"
+    file.write_text(f'places = ["hf://someone/voices/one", "file://{tmp_path}"]\n')
+    fetched, local = found_places(list(read_settings(file, {}).places), None, yes=False)[0]
+    assert (fetched / "one_e2_s20.safetensors").read_bytes() == WEIGHTS + b"one"
+    assert local == tmp_path
+    assert not any("two" in request.path for request in server.seen)
+
+
+def test_bench_takes_addresses(server: Server) -> None:
+    app = typer.Typer()
+    app.command()(bench)
+    done = CliRunner().invoke(app, ["--voice", "hf://someone/voices", "--model", "one", "--threads", "1"])
+    assert isinstance(done.exception, VoiceError), done.output  # what it fetched is no voice
+    assert any("one_e2_s20" in request.path for request in server.seen)
 
 
 def _weights(records: Iterator[tuple[Path, store.Record]]) -> Path:

@@ -287,6 +287,10 @@ def test_settings_come_from_file_environment_and_options(tmp_path: Path, monkeyp
     assert (settings.port, settings.memory, settings.queue) == (2, 3_000_000_000, 5)
     assert (settings.origins, settings.voices["alloy"]) == (("https://a.example",), "x/y")
     assert read_settings(file, {"port": 3}).port == 3
+    file.write_text('places = ["hf://a/b", "c"]\nbert = "d"\n')
+    assert read_settings(file, {"places": ()}).places == ("hf://a/b", "c")
+    assert read_settings(file, {"places": ("e",), "bert": "f"}).places == ("e",)
+    assert read_settings(file, {"places": (), "bert": "f"}).bert == "f"
     file.write_text("prot = 1")
     with pytest.raises(OptionError, match="no setting 'prot'"):
         read_settings(file, {})

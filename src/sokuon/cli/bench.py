@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from sokuon.cli.places import ModelOption, VoiceOption, watching
 from sokuon.storage.files import check_place
 
 
 def bench(
-    voice: Annotated[Path | None, typer.Option("--voice", "-v", help="Voice folder; else the built-in voice.")] = None,
-    bert: Annotated[list[Path] | None, typer.Option(help="BERT folder; several are compared.")] = None,
+    voice: VoiceOption = None,
+    model: ModelOption = None,
+    bert: Annotated[list[str] | None, typer.Option(help="BERT folder or address; several are compared.")] = None,
     precision: Annotated[
         list[str] | None, typer.Option(help="For a BERT to be converted: fp32, q8 or q4; several are compared.")
     ] = None,
@@ -29,6 +31,10 @@ def bench(
             check_place(place)
     from sokuon.measure.figures import Setup
     from sokuon.measure.measure import plan, run
+    from sokuon.voices.sources import resolve
 
-    setups = plan(Setup("", voice, None, "q8", backend, weights, 1), bert or [], precision or ["q8"], threads or [])
+    with watching() as watch:
+        folder = None if voice is None else resolve(voice, model, watch=watch)
+        berts = [resolve(place, kind="bert", watch=watch) for place in bert or ()]
+    setups = plan(Setup("", folder, None, "q8", backend, weights, 1), berts, precision or ["q8"], threads or [])
     run(setups, repeats, json_file, html)

@@ -83,8 +83,7 @@ HELP = {
         "音声モデルのフォルダー、またはそれらを含むフォルダー。省略時は内蔵の声。",
     "Measure speed, stages, loading and memory on this machine.":
         "このマシンでの速さ、段階ごとの時間、読み込み、メモリーを測る。",
-    "Voice folder; else the built-in voice.": "音声モデルのフォルダー。省略時は内蔵の声。",
-    "BERT folder; several are compared.": "BERTのフォルダー。複数なら比較する。",
+    "BERT folder or address; several are compared.": "BERTのフォルダーかアドレス。複数なら比較する。",
     "For a BERT to be converted: fp32, q8 or q4; several are compared.":
         "変換するBERTの精度: fp32、q8、q4。複数なら比較する。",
     "Thread counts; else 1 and all there are.": "スレッド数。省略時は1と最大。",

@@ -35,14 +35,15 @@ def serve(
     parts = server_parts()
     from sokuon.cli.words import open_dictionary
 
-    given = {"host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory,
-             "wyoming_port": wyoming, "origins": tuple(origin or ())}  # fmt: skip
+    given = {
+        "host": host, "port": port, "api_key": api_key, "threads": threads, "memory": memory, "wyoming_port": wyoming,
+        "origins": tuple(origin or ()), "places": tuple(voices or ()), "bert": bert,
+    }  # fmt: skip
     parts.set_up_log(log_level)
     parts.keep_memory_together()
-    places, bert_folder = found_places(voices or [], bert, yes)
-    parts.serve(
-        parts.make_service(places, bert_folder, parts.read_settings(config, given), open_dictionary(dictionary))
-    )
+    settings = parts.read_settings(config, given)
+    places, bert_folder = found_places(list(settings.places), settings.bert, yes)
+    parts.serve(parts.make_service(places, bert_folder, settings, open_dictionary(dictionary)))
 
 
 def server_parts() -> ModuleType:
@@ -61,10 +62,11 @@ def server_parts() -> ModuleType:
 def found_places(voices: list[str], bert: str | None, yes: bool) -> tuple[list[Path], Path | None]:
     """Voices and BERT as places of this machine, fetched where they are addresses."""
     from sokuon.voices.berts import BERT
-    from sokuon.voices.fetch.address import is_address
+    from sokuon.voices.fetch.address import parse
     from sokuon.voices.sources import resolve
 
     bert = BERT if bert is None and yes and voices else bert
     with watching() as watch:
-        places = [resolve(name, watch=watch) if is_address(name) else Path(name) for name in voices]
+        found = ((name, parse(name)) for name in voices)
+        places = [place if isinstance(place, Path) else resolve(name, watch=watch) for name, place in found]
         return places, None if bert is None else resolve(bert, kind="bert", watch=watch)

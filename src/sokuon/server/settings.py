@@ -39,6 +39,10 @@ class Settings:
     """Names this server goes by beside those of loopback, where it listens on loopback only."""
     aliases: bool = True
     """Take VOICEVOX style ids below 1000, which no voice here has, as the first voice's first style."""
+    places: tuple[str, ...] = ()
+    """Voices to serve, as on the command line, which wins: folders, files, addresses; () is the built-in voice."""
+    bert: str | None = None
+    """Folder or address of the BERT of voices that come without one."""
     preload: tuple[str, ...] = ()
     """Voices to load at the start, besides the first."""
     voices: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +116,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
 
 
 def _from_environment() -> dict[str, Any]:
-    names = {f"SOKUON_{f.name.upper()}": f.name for f in fields(Settings) if f.name != "voices"}
+    names = {f"SOKUON_{f.name.upper()}": f.name for f in fields(Settings) if f.name not in ("voices", "bert")}
     return {name: os.environ[variable] for variable, name in names.items() if os.environ.get(variable)}
 
 
@@ -120,7 +124,7 @@ def _typed(name: str, value: Any) -> Any:
     """A string from the environment, or a TOML value, as the field's type."""
     if name == "memory" and isinstance(value, str):
         return byte_count(value)
-    if name in ("origins", "hosts", "preload"):
+    if name in ("origins", "hosts", "places", "preload"):
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)
     if name in ("port", "wyoming_port", "threads", "text_characters", "body_bytes", "queue"):
         return int(value)
