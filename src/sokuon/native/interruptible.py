@@ -24,20 +24,22 @@ def interruptible(work: Callable[[], T], stop: Callable[[], None]) -> T:
         return work()
     results: list[T] = []
     problems: list[BaseException] = []
+    ended = threading.Event()
 
     def run() -> None:
         try:
             results.append(work())
         except BaseException as problem:  # raised again where it was called
             problems.append(problem)
+        finally:
+            ended.set()
 
-    helper = threading.Thread(target=run, name="sokuon-run")
-    helper.start()
+    threading.Thread(target=run, name="sokuon-run").start()
     try:
-        helper.join()
+        ended.wait()  # not join: one that is interrupted takes the thread for ended (Python 3.10 to 3.12)
     except BaseException:
         stop()
-        helper.join()
+        ended.wait()
         raise
     if problems:
         raise problems[0]

@@ -1,0 +1,28 @@
+"""Ctrl-C during long work in C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from sokuon.native.interruptible import interruptible
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_work_has_ended_when_the_interrupt_is_raised() -> None:
+    """Else the process may end while a thread of it is in C++, which aborts."""
+    told, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        told.wait(10)
+        time.sleep(0.2)  # soon, not at once
+        ended.set()
+
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(work, told.set)
+    assert ended.is_set()
