@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sokuon.audio.formats import FORMATS, WRITE_SAMPLES, check_format, format_rate, pcm16, rounded, wav_header
+from sokuon.audio.formats import FORMATS, blocks, check_format, format_rate, pcm16, rounded, wav_header
 from sokuon.audio.resample import Resampler
 from sokuon.audio.sound import Audio
 from sokuon.errors import MissingExtraError
@@ -137,8 +137,7 @@ class _Sndfile:
             soundfile._snd.sf_command(self._file._file, _OGG_PAGE_LATENCY, latency, 8)
 
     def add(self, samples: F32) -> bytes:
-        for begin in range(0, len(samples), WRITE_SAMPLES):
-            block = samples[begin : begin + WRITE_SAMPLES]
+        for block in blocks(samples):
             self._file.write(rounded(block) if self._rounds else np.clip(block, -1.0, 1.0))
         return self._sent()
 

@@ -30,7 +30,7 @@ _RESTRICTED_RATES = {
     "mp3": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
 }
 
-WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
+_WRITE_SAMPLES = 65536  # libsndfile's Vorbis encoder overflows the stack on long writes
 _UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not known yet
 _BYTES_PER_SAMPLE = 2
 _WAV_HEADER_BYTES = 44
@@ -48,19 +48,22 @@ def rounded(samples: F32) -> npt.NDArray[np.int16]:
     return np.asarray((np.clip(samples, -1.0, 1.0) * _FULL_SCALE).round(), np.int16)
 
 
+def blocks(samples: F32) -> Iterator[F32]:
+    """The samples in parts that libsndfile takes at once."""
+    for begin in range(0, len(samples), _WRITE_SAMPLES):
+        yield samples[begin : begin + _WRITE_SAMPLES]
+
+
 def wav_bytes(samples: F32, rate: int, channels: int = 1) -> bytes:
     """A whole 16-bit WAV with true sizes; `channels` 2 repeats the one there is."""
     data = pcm16(np.repeat(samples, channels))
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * 2 * channels, 2 * channels, 16)
-    return (
-        struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE") + form + struct.pack("<4sI", b"data", len(data)) + data
-    )
+    return wav_header(rate, len(data), channels) + data
 
 
-def wav_header(sample_rate: int, data_bytes: int = _UNKNOWN_LENGTH) -> bytes:
-    """44 bytes for mono 16-bit sound, of unknown length where none is given (spec runtime-behaviour section 8)."""
-    rate = sample_rate * _BYTES_PER_SAMPLE
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, rate, _BYTES_PER_SAMPLE, 16)
+def wav_header(sample_rate: int, data_bytes: int = _UNKNOWN_LENGTH, channels: int = 1) -> bytes:
+    """44 bytes for 16-bit sound, of unknown length where none is given (spec runtime-behaviour section 8)."""
+    frame = _BYTES_PER_SAMPLE * channels
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, sample_rate, sample_rate * frame, frame, 16)
     whole, data = (min(size, _UNKNOWN_LENGTH) for size in (_WAV_HEADER_BYTES - 8 + data_bytes, data_bytes))
     return struct.pack("<4sI4s", b"RIFF", whole, b"WAVE") + form + struct.pack("<4sI", b"data", data)
 
@@ -171,8 +174,7 @@ class SoundWriter:
         self._write(self._resampler.push(samples))
 
     def _write(self, samples: F32) -> None:
-        for begin in range(0, len(samples), WRITE_SAMPLES):
-            block = samples[begin : begin + WRITE_SAMPLES]
+        for block in blocks(samples):
             with self._checked():
                 self._sound.write(rounded(block) if self._rounds else block)
 

@@ -96,14 +96,17 @@ class Graph:
 
     def weight(self, name: str, make: Callable[[], Array]) -> Value:
         """A constant under a new name: `make` computes it, unless it was written. Raises WeightError."""
-        self.constants[name] = self._stored(name, make)
-        return Value(name)
+        if isinstance(self._weights, TensorFileWriter):
+            self._weights.add(name, make())
+        return self.named(name)
 
     def named(self, name: str) -> Value:
         """A constant that was written. Raises WeightError."""
         if name not in self:
             raise WeightError(f"{self._weights.path} holds no tensor {name}; convert its folder again.")
-        return self.weight(name, _nothing)
+        entry, dtype = self._weights.entries[name], self._weights.dtype(name)
+        self.constants[name] = Stored(self._weights.path.name, dtype, entry.shape, entry.offset, entry.length)
+        return Value(name)
 
     def __contains__(self, name: str) -> bool:
         """Whether the weight file holds a tensor of this name."""
@@ -139,20 +142,6 @@ class Graph:
 
         self.name_outputs(outputs)
         (folder / f"{self.contract.name}.onnx").write_bytes(serialized(self))
-
-    def _stored(self, name: str, make: Callable[[], Array]) -> Array | Stored:
-        if isinstance(self._weights, TensorFileWriter):
-            self._weights.add(name, make())
-            entry, dtype = self._weights.entries[name], self._weights.dtype(name)
-        elif name in self._weights.entries:
-            entry, dtype = self._weights.entries[name], self._weights.dtype(name)
-        else:
-            raise WeightError(f"{self._weights.path} holds no tensor {name}; convert its folder again.")
-        return Stored(self._weights.path.name, dtype, entry.shape, entry.offset, entry.length)
-
-
-def _nothing() -> Array:
-    raise ValueError("only a tensor that was written can be named alone")
 
 
 def _label(data: Array) -> str:

@@ -78,11 +78,6 @@ def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, most:
 def _style_vectors(path: Path) -> F32:
     data = json.loads(path.read_text(encoding="utf-8"))
     vectors = np.asarray(data["data"], np.float32)
-    if (
-        vectors.shape != tuple(data["shape"])
-        or vectors.ndim != 2
-        or vectors.shape[1] != STYLE_WIDTH
-        or not len(vectors)
-    ):
+    if vectors.shape != tuple(data["shape"]) or vectors.shape[1:] != (STYLE_WIDTH,) or not len(vectors):
         raise ValueError(f"its style vectors have shape {list(vectors.shape)}")
     return vectors

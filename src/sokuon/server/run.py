@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import threading
 import time
@@ -16,6 +14,7 @@ from starlette.types import ASGIApp
 
 from sokuon.errors import OptionError
 from sokuon.loading import Opener, warn_if_slow
+from sokuon.native.library import keep_memory_together
 from sokuon.networks.runtime import Runtime
 from sokuon.networks.threads import thread_count
 from sokuon.server.app import create_app
@@ -32,20 +31,8 @@ from sokuon.text.dictionary import UserDictionary
 __all__ = ["keep_memory_together", "make_service", "read_settings", "serve", "server_config", "set_up_log"]
 
 _log = logging.getLogger("sokuon.server")
-_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
-_HEAPS = 2
 _KEEP_ALIVE_S = 30
 _STOP_S = 20
-
-
-def keep_memory_together() -> None:
-    """Two heaps for the process, where the C library is glibc: by default each thread may get one of its own.
-
-    What a request needs for a moment then stays behind in every heap that one of its steps ran in, and an hour of mixed
-    requests ends several MB above a minute of them. For the process of a server, before its threads begin.
-    """
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, _HEAPS)
 
 
 def make_service(

@@ -98,9 +98,7 @@ def _voice(routes: APIRouter, service: Service) -> None:
 def _order(service: Service, request: Request, query: VoiceQuery) -> Order:
     """Raises ParameterError, RequestError."""
     said = service.checked_text(_decoded(query.text, query.encoding), "text", may_be_empty=True)
-    choice = _choice(
-        service, query.model_name, query.model_id, query.speaker_name, query.speaker_id, query.style
-    )  # fmt: skip
+    choice = _choice(service, query.model_name, query.model_id, query.speaker_name, query.speaker_id, query.style)
     if query.reference_audio_path:
         raise ParameterError("reference_audio_path", "This server opens no files for its clients.")
     assist = query.assist_text

@@ -6,9 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-import numpy as np
-
-from sokuon.audio.formats import pcm16
+from sokuon.audio.formats import rounded
 from sokuon.storage.tensors import F32
 
 _BLOCK = 64 * 1024
@@ -32,12 +30,8 @@ class FlacFile:
 
     def push(self, samples: F32) -> bytes:
         """Nothing yet."""
-        self._sound.write(np.frombuffer(pcm16(samples), "<i2"))
+        self._sound.write(rounded(samples))
         return b""
-
-    def finish(self) -> bytes:
-        """All of it; `blocks` gives the same in parts."""
-        return b"".join(self.blocks())
 
     def blocks(self) -> Iterator[bytes]:
         """The file, once all samples are in."""

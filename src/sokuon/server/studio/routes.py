@@ -85,22 +85,19 @@ def router(service: Service) -> APIRouter:
     @routes.post("/file", response_class=Response, responses={200: {"content": {"audio/*": {}}}})
     async def file(body: File, request: Request) -> Response:
         """Lines as one file, sent while it is made."""
-        await asyncio.to_thread(
-            _check_edited, service, body.lines, request
-        )  # an error after the headers is a torn file
-        orders = [order_of(service, line, request) for line in body.lines]
+        orders = await asyncio.to_thread(_read, [order_of(service, line, request) for line in body.lines])
         media = MEDIA_TYPES[body.format]
         return StreamingResponse(_encoded(service, body, orders, request), headers=_HEADERS, media_type=media)
 
     return routes
 
 
-def _check_edited(service: Service, lines: Sequence[Line], request: Request) -> None:
-    """Raises TextError where phonemes were given for a text that is not one sentence."""
-    for line in lines:
-        order = order_of(service, line, request)
-        if not isinstance(order.text, str):
-            list(order.text)
+def _read(orders: Sequence[Order]) -> list[Order]:
+    """The same with their edited lines read: an error after the headers is a torn file.
+
+    Raises TextError where phonemes were given for a text that is not one sentence.
+    """
+    return [o if isinstance(o.text, str) else replace(o, text=iter(list(o.text))) for o in orders]
 
 
 def _sentences(text: str) -> list[str]:
@@ -148,7 +145,9 @@ async def _encoded(service: Service, body: File, orders: list[Order], request: R
     rate = output_rate(body.format, orders[0].choice.voice.sample_rate)
     with contextlib.ExitStack() as stack:
         flac = body.format == "flac"
-        encoder = stack.enter_context(FlacFile(rate)) if flac else StreamEncoder(rate, body.format, rate)
+        encoder: FlacFile | StreamEncoder = (
+            stack.enter_context(FlacFile(rate)) if flac else StreamEncoder(rate, body.format, rate)
+        )
         async for samples in _sound(service, body, orders, request, rate):
             if data := encoder.push(samples):
                 yield data
