@@ -65,6 +65,21 @@ def test_pull_without_names_brings_what_is_new(server: Server, main: Main) -> No
     assert server.count("HEAD") > asked
 
 
+def test_updates_are_shown_and_a_place_that_fails_does_not_hide_the_others(
+    server: Server, main: Main, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    main("pull", f"{server.url}/tiny.aivmx")
+    assert "update" not in main("voices").out
+    assert (shown := main("voices", "--updates")).out.rstrip().splitlines()[-2].split()[-2] == "no", shown.out
+    server.faults += [("HEAD /tiny.aivmx", Answer(404))]
+    failed = main("voices", "--updates")
+    assert (failed.status, failed.out.rstrip().splitlines()[-2].split()[-2]) == (0, "?"), failed.out
+    assert f"{server.url}/tiny.aivmx: " in failed.err
+    server.faults += [("HEAD /tiny.aivmx", Answer(200, b"", {"ETag": '"two"'}))]
+    assert main("voices", "--updates").out.rstrip().splitlines()[-2].split()[-2] == "yes"
+
+
 def test_a_folder_of_several_voices_and_one_by_name(main: Main, tmp_path: Path, tiny: Path) -> None:
     for name in ("one", "two"):
         make_tiny_voice(tmp_path / "many" / name, 1)

@@ -22,7 +22,7 @@ from sokuon.server.settings import read_settings
 from sokuon.voices.berts import BERT, find_bert
 from sokuon.voices.fetch import store
 from sokuon.voices.fetch.watch import Watch
-from sokuon.voices.sources import Request, find, resolve
+from sokuon.voices.sources import Request, find, has_news, resolve
 
 hub_library = pytest.importorskip("huggingface_hub", reason="needs the extra `hub`")
 
@@ -73,6 +73,35 @@ def test_revision_checksums_and_licence_are_recorded(hub: Hub) -> None:
     ((_, record),) = store.records()
     assert (record.address, record.revision, record.licence) == ("hf://someone/voices@v1/one", hub.commit, hub.licence)
     assert record.files["one_e2_s20.safetensors"]["sha256"] == store.digest(_weights(store.records()))
+
+
+@pytest.mark.usefixtures("server")
+def test_news_are_changed_files_of_this_voice_and_not_of_its_repository(hub: Hub, server: Server) -> None:
+    resolve("hf://someone/voices", "one")
+    ((_, record),) = store.records()
+    assert not has_news(record)
+    hub.commit = "f" * 40
+    hub.files = hub.files | {"README.md": b"another card", "two/config.json": b"[]"}
+    asked = len(server.seen)
+    assert not has_news(record)
+    assert len(server.seen) == asked + 1
+    for changed in ({"one/config.json": b"[]"}, {"one/one_e2_s20.safetensors": b"one" + WEIGHTS}, {"one/LICENSE": b""}):
+        before, hub.files = hub.files, hub.files | changed
+        assert has_news(record), changed
+        hub.files = before
+    hub.files = hub.files | {"one/one_e3_s30.safetensors": WEIGHTS}
+    assert has_news(record)
+    resolve_again = find(Request("hf://someone/voices", "one", refresh=True))
+    assert (resolve_again / "one_e3_s30.safetensors").is_file()
+    assert not has_news(next(store.records())[1])
+
+
+@pytest.mark.usefixtures("server")
+def test_news_need_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve("hf://someone/voices", "one")
+    monkeypatch.setenv("SOKUON_OFFLINE", "1")
+    with pytest.raises(DownloadError, match="unset SOKUON_OFFLINE"):
+        has_news(next(store.records())[1])
 
 
 def test_a_settings_file_of_the_server_may_hold_addresses(server: Server, tmp_path: Path) -> None:

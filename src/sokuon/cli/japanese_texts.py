@@ -53,6 +53,7 @@ HELP = {
     "BERT weights: fp32, q8 or q4.": "BERTの重み: fp32、q8、q4。",
     "Show speakers, styles, size, licence; without a folder also what was fetched, and from where.":
         "話者、スタイル、サイズ、ライセンスを表示する。フォルダーを省略すると、取得済みのものとその取得元も表示する。",
+    "Ask each place of a fetched voice for news.": "取得した音声モデルの配布元に更新があるか尋ねる。",
     "Look for voices on Hugging Face and AivisHub instead.": "代わりにHugging FaceとAivisHubで音声モデルを探す。",
     "Addresses of voices or BERTs; else everything that was fetched.":
         "音声モデルまたはBERTのアドレス。省略時は取得済みのものすべて。",

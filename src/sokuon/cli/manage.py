@@ -10,10 +10,12 @@ import typer
 
 from sokuon.cli.places import ModelOption, watching
 from sokuon.cli.terminal import console, note
-from sokuon.errors import OptionError
+from sokuon.errors import OptionError, SokuonError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from sokuon.voices.fetch.store import Record
 
 cache_app = typer.Typer(help="The cache of fetched and converted voices.", no_args_is_help=True)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -54,6 +56,7 @@ def voices(
         Path | None, typer.Argument(help="A voice folder or a folder of voices; else the built-in one.")
     ] = None,
     search: Annotated[str | None, typer.Option(help="Look for voices on Hugging Face and AivisHub instead.")] = None,
+    updates: Annotated[bool, typer.Option("--updates", help="Ask each place of a fetched voice for news.")] = False,
 ) -> None:
     """Show speakers, styles, size, licence; without a folder also what was fetched, and from where."""
     from sokuon.voices.listing import voice_table
@@ -63,24 +66,37 @@ def voices(
         return
     console().print(voice_table(folder))
     if folder is None:
-        table = _fetched()
+        table = _fetched(updates)
         if table.row_count:
             console().print(table)
 
 
-def _fetched() -> Table:
+def _fetched(updates: bool) -> Table:
     from rich.table import Table
 
     from sokuon.voices.installed import installed
 
-    table = Table("fetched", "kind", "from", "revision", "size", "licence", "on")
+    table = Table("fetched", "kind", "from", "revision", "size", "licence", "on", *(["update"] if updates else []))
     for item in installed():
         record = item.record
         place = record.address + (f" ({record.model})" if record.model else "")
         revision = record.revision if len(record.revision) <= 16 else f"{record.revision[:12]}…"
         size = f"{record.size / 1e6:.0f} MB" + ("" if item.place else ", files missing")
-        table.add_row(*map(_shown, (item.name, record.kind, place, revision, size, item.licence, record.fetched[:10])))
+        row = [item.name, record.kind, place, revision, size, item.licence, record.fetched[:10]]
+        table.add_row(*map(_shown, [*row, _update(record)] if updates else row))
     return table
+
+
+def _update(record: Record) -> str:
+    """What `sokuon pull` would bring; a place that does not answer is told of, and the others are still asked."""
+    from sokuon.voices.sources import has_news
+
+    try:
+        with watching() as watch:
+            return "yes" if has_news(record, watch) else "no"
+    except SokuonError as error:
+        note(f"{record.address}: {error}")
+        return "?"
 
 
 def _found(word: str) -> Table:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sokuon.errors import DownloadError, VoiceError, VoiceNotFoundError, shown
 from sokuon.voices.fetch import listing, store
@@ -83,6 +84,33 @@ def find(request: Request, watch: Watch = SILENT) -> Path:
         if not request.refresh and (kept := _kept(home)):  # another process was quicker
             return kept
         return _fetch(place, home, request, watch)
+
+
+def has_news(record: store.Record, watch: Watch = SILENT) -> bool:
+    """True if the place of a fetched source now holds other files than were fetched; only its list is asked for.
+
+    Raises DownloadError, VoiceNotFoundError, MissingExtraError.
+    """
+    address = parse(record.address)
+    if isinstance(address, Path):
+        return False
+    if offline():
+        raise DownloadError("to look for updates needs the network; unset SOKUON_OFFLINE and HF_HUB_OFFLINE.")
+    contents = open_place(address).contents(watch)
+    if contents.revision == record.revision:
+        return False
+    request = Request(record.address, record.model, "bert" if record.kind == "bert" else "voice")
+    choice = _choose(contents.files, contents.main or address.inside, request, record.address)
+    found = {_leaf(file): file for file in choice.files}
+    return found.keys() != record.files.keys() or any(_differs(found[n], kept) for n, kept in record.files.items())
+
+
+def _differs(file: RemoteFile, kept: Mapping[str, Any]) -> bool:
+    """Of two known checksums, else tags, else sizes."""
+    for now, then in ((file.sha256, kept.get("sha256")), (file.etag, kept.get("etag"))):
+        if now and then:
+            return str(now).lower() != str(then).lower()
+    return file.size != kept.get("size")
 
 
 def _kept(home: Path) -> Path | None:
