@@ -21,10 +21,11 @@ def reading(text: str, front_end: FrontEnd = _FRONT_END) -> str:
     return "".join(w.reading for s in front_end.sentences(text) for w in s.words if w.reading not in ",.?!")
 
 
-def test_every_row_has_six_columns_and_a_speakable_reading() -> None:
+def test_every_row_has_its_columns_and_a_speakable_reading() -> None:
     for line in files("sokuon.text").joinpath("data/readings.tsv").read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            assert len(line.split("\t")) == 6, line
+            fields = line.split("\t")
+            assert len(fields) == 6 or (len(fields) == 7 and fields[6].count(",") == 6), line
     for rows in table().rows.values():
         for row in rows:
             morae = split_morae(row.said)

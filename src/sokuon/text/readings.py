@@ -11,7 +11,7 @@ from importlib.resources import files
 from sokuon.text.morae import count_morae
 
 _TABLE = "data/readings.tsv"
-_READ, _PRON, _ACCENT, _ORIG = 8, 9, 10, 7
+_READ, _PRON, _ACCENT, _ORIG, _RULES = 8, 9, 10, 7, 11
 """Fields of a morpheme: surface, part of speech and its three groups, two of conjugation, base, read, said,
 accent/morae, accent classes."""
 _FIELDS = 12
@@ -28,6 +28,8 @@ class Reading:
     """None: as the dictionary has it."""
     before: str
     after: str
+    grammar: str = ""
+    """Fields 1 to 7 of the morpheme, where the dictionary cuts the word into others; empty: those of its last one."""
 
     @cached_property
     def _before(self) -> re.Pattern[str]:
@@ -62,8 +64,8 @@ def table() -> Table:
     rows: dict[str, tuple[Reading, ...]] = {}
     for line in files("sokuon.text").joinpath(_TABLE).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            word, said, accent, before, after, *_ = line.split("\t")
-            reading = Reading(word, said, int(accent) if accent else None, before, after)
+            word, said, accent, before, after, _, *grammar = line.split("\t")
+            reading = Reading(word, said, int(accent) if accent else None, before, after, *grammar)
             rows[word] = (*rows.get(word, ()), reading)
     words = "|".join(map(re.escape, sorted(rows, key=len, reverse=True)))
     return Table(rows, re.compile(words))
@@ -97,6 +99,9 @@ def _said(morphemes: Sequence[str], row: Reading) -> str:
     accent = fields[_ACCENT].partition("/")[0] if row.accent is None else str(row.accent)
     stem = "".join(morpheme.partition(",")[0] for morpheme in morphemes[:-1])
     fields[0], fields[_ORIG] = row.word, stem + fields[_ORIG]
+    if row.grammar:
+        fields[1 : _ORIG + 1] = row.grammar.split(",")
+        fields[_RULES] = "*"
     fields[_READ] = fields[_PRON] = row.said
     fields[_ACCENT] = f"{accent if accent.isdigit() else 0}/{count_morae(row.said)}"
     return ",".join(fields)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from sokuon.text.accents.compounds import join_compounds
 from sokuon.text.accents.indefinite import flatten_indefinite
 from sokuon.text.accents.phrases import Unit, combine, phrases
 from sokuon.text.accents.rules import RULES, Rule, State, by_word
 
 _RULES = by_word(RULES)
 _NO_RULES: tuple[Rule, ...] = ()
+_LOANWORD = re.compile(r"[ァ-ヶー]+")
+_SPECIAL = frozenset("ンー")
+"""Second morae of a long syllable."""
 _REACH = 3
 """How far the two lists may be apart before a word counts as one that OpenJTalk made itself."""
 
@@ -19,6 +24,7 @@ def improve(features: Sequence[dict[str, Any]], morphemes: Sequence[str]) -> lis
     """OpenJTalk's features with the accents of `rules.py`; `morphemes` are MeCab's, with the words' own accents."""
     units = _units(features, morphemes)
     flatten_indefinite(units)
+    join_compounds(units)
     for place in range(1, len(units)):
         for rule in _RULES.get(units[place].orig, _NO_RULES):
             if _holds(rule, units, place):
@@ -34,10 +40,19 @@ def improve(features: Sequence[dict[str, Any]], morphemes: Sequence[str]) -> lis
 
 def _units(features: Sequence[dict[str, Any]], morphemes: Sequence[str]) -> list[Unit]:
     accents = _own_accents(features, morphemes)
-    return [
+    units = [
         Unit(feature, feature["acc"] if own is None else own, feature["chain_flag"] != 1, feature["chain_rule"])
         for feature, own in zip(features, accents, strict=True)
     ]
+    for unit in units:
+        if unit.starts and unit.accent > 1 and _is_adverbial(unit):
+            unit.give(accent=unit.accent - 1)
+    return units
+
+
+def _is_adverbial(unit: Unit) -> bool:
+    """Whether it is an adjective's form in く: its kernel is one earlier, ハゲシ＼イ, ハゲ＼シク (not さりげなく)."""
+    return unit.pos == "形容詞" and unit.surface.endswith("く") and not unit.orig.endswith("ない")
 
 
 def _own_accents(features: Sequence[dict[str, Any]], morphemes: Sequence[str]) -> list[int | None]:
@@ -82,7 +97,11 @@ def _holds(rule: Rule, units: Sequence[Unit], place: int) -> bool:
 def _is_followed(rule: Rule, after: Unit | None) -> bool:
     if not rule.before and not rule.before_kind:
         return True
-    return after is not None and (after.orig in rule.before or after.kind.startswith(rule.before_kind or "-"))
+    return (
+        after is not None
+        and (after.orig in rule.before or after.kind.startswith(rule.before_kind or "-"))
+        and after.feature["cform"].startswith(rule.before_form)
+    )
 
 
 def _in_state(state: State, units: Sequence[Unit], place: int) -> bool:
@@ -90,8 +109,16 @@ def _in_state(state: State, units: Sequence[Unit], place: int) -> bool:
         return True
     first = next((i for i in range(place - 1, -1, -1) if units[i].starts), 0)
     phrase = units[first:place]
-    fallen = 0 < combine(phrase) < sum(unit.moras for unit in phrase)
+    accent, moras = combine(phrase), sum(unit.moras for unit in phrase)
+    if state is State.LAST:
+        return _on_last_syllable(accent, moras, phrase[-1])
+    fallen = 0 < accent < moras
     return fallen is (state is State.ACCENTED)
+
+
+def _on_last_syllable(accent: int, moras: int, last: Unit) -> bool:
+    long = str(last.feature["pron"])[-1:] in _SPECIAL and not _LOANWORD.fullmatch(last.surface)
+    return accent >= 2 and accent == moras - int(long)
 
 
 def _apply(rule: Rule, unit: Unit) -> None:

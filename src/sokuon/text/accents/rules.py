@@ -18,6 +18,7 @@ class State(Enum):
     ANY = auto()
     ACCENTED = auto()  # the pitch has fallen
     FLAT = auto()  # it has not: flat, or with the kernel on the last mora (渡った, 橋)
+    LAST = auto()  # the kernel is on its last syllable, not its only one (男, 日本)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Rule:
     """Dictionary forms of the word after it."""
     before_kind: tuple[str, ...] = ()
     """Starts of the kind of the word after it."""
+    before_form: str = ""
+    """Start of the conjugated form of the word after it."""
     state: State = State.ANY
     begins: bool | None = None
     """True: an accent phrase begins here. False: it goes on."""
@@ -60,10 +63,22 @@ _DEPENDENT_NOUNS = {
     "ほう 方": 1,
 }
 # Verbs that help another by て keep their own accent after an accented one; いる does not (NHK; OBS).
-_HELPERS = "もらう 貰う くれる 呉れる しまう 仕舞う くる 来る いく 行く いただく 頂く やる あげる みる おく 置く"
+_HELPERS = "もらう 貰う くれる 呉れる くる 来る いく 行く いただく 頂く いただける やる あげる みる おく 置く"
 _NEGATED = "ない"
 
+# A noun with the kernel on its last syllable loses it before の; numbers and these words keep it (NHK).
+_THINGS = (
+    "一つ 二つ 三つ 四つ 五つ 六つ 七つ 八つ 九つ ひとつ ふたつ みっつ よっつ いつつ むっつ ななつ やっつ ここのつ"
+)
+_KEEPING = "次 つぎ よそ " + _THINGS
+_LOSING = ("名詞:一般", "名詞:固有名詞", "名詞:代名詞", "名詞:副詞可能", "名詞:サ変接続", "名詞:形容動詞語幹")
+# Flat nouns that have a kernel on their last mora once something says which (NHK).
+_MODIFIERS = ("動詞", "形容詞", "助動詞", "助詞:連体化", "連体詞")
+
 RULES: tuple[Rule, ...] = (
+    Rule(_words("の"), kind="助詞:連体化", after=_words(_KEEPING)),
+    *(Rule(_words("の"), kind="助詞:連体化", after_kind=kind, state=State.LAST, classes="F5") for kind in _LOSING),
+    *(Rule(_words("人"), kind="名詞:一般", after_kind=kind, accent=2) for kind in _MODIFIERS),
     *(
         Rule(_words(words), kind="名詞", after_kind=kind, state=State.ACCENTED, begins=True, accent=accent)
         for words, accent in _DEPENDENT_NOUNS.items()
@@ -77,21 +92,44 @@ RULES: tuple[Rule, ...] = (
     Rule(_words("よう 様"), kind="名詞:非自立:助動詞語幹", state=State.FLAT, classes="F2@1"),
     Rule(_words("べし"), after_kind="動詞", state=State.ACCENTED, begins=True, accent=1),
     Rule(_words("ごとし 如し"), state=State.ACCENTED, begins=True, accent=1),
-    # 来た, 来て have no kernel on the devoiced き (NHK).
-    Rule(
-        _words("くる 来る"),
-        kind="動詞:非自立",
-        form="連用",
-        after=_words("て で"),
-        state=State.ACCENTED,
-        begins=True,
-        accent=0,
+    # 来た, 来て have no kernel on the devoiced き, and しまう is flat in all its forms (NHK).
+    *(
+        Rule(
+            _words(words),
+            kind="動詞:非自立",
+            form=form,
+            after=_words("て で"),
+            state=State.ACCENTED,
+            begins=True,
+            accent=0,
+        )
+        for words, form in (("くる 来る", "連用"), ("しまう 仕舞う", ""))
     ),
     Rule(_words(_HELPERS), kind="動詞:非自立", after=_words("て で"), state=State.ACCENTED, begins=True),
     Rule(_words("くださる 下さる"), kind="動詞:非自立", form="命令", after=_words("て で"), begins=True, accent=3),
+    # ます and たい have a kernel of their own, and a phrase begins for it (OBS).
+    Rule(
+        _words(_HELPERS + " いる"), kind="動詞:非自立", after=_words("て で"), before=_words("ます たい"), begins=True
+    ),
+    Rule(_words("なる"), kind="動詞", form="連用", after_kind="形容詞", before=_words("ます"), begins=True),
     # 〜てはいけない, 〜なければならない: the verb keeps its accent (OBS).
-    Rule(_words("なる いける"), kind="動詞", form="未然", after=_words("は ば"), state=State.ACCENTED, begins=True),
-    Rule(_words(_NEGATED), after=_words("は が も"), begins=True, accent=1),
+    *(
+        Rule(
+            _words("なる いける"),
+            kind="動詞",
+            form=form,
+            after=_words("は ば"),
+            before=before,
+            state=State.ACCENTED,
+            begins=True,
+        )
+        for form, before in (("未然", _words("")), ("連用", _words("ます")))
+    ),
+    Rule(_words(_NEGATED), after=_words("は が も じゃ"), begins=True, accent=1),
+    # 〜そうだ after an accented verb: the pitch falls after そ, no longer in the verb (NHK).
+    Rule(_words("そう"), kind="名詞:接尾:助動詞語幹", after_kind="動詞", state=State.ACCENTED, classes="F4@1"),
+    # 〜ねば after a flat verb: the pitch falls before ば, as in 行けば (NHK).
+    Rule(_words("ぬ"), form="仮定", after_kind="動詞", state=State.FLAT, classes="F2@1"),
     # Passives of flat verbs are flat, those of サ変 nouns keep the noun's accent (SS: F1, NHK).
     Rule(_words("れる られる"), kind="動詞:接尾", state=State.FLAT, classes="F1"),
     Rule(_words("れる"), kind="動詞:接尾", after=_words("さ"), classes="F1"),
@@ -127,15 +165,25 @@ RULES: tuple[Rule, ...] = (
     Rule(_words("する"), kind="動詞:自立", after=_words("を"), begins=True),
     # 〜のこと: こと keeps its accent after a flat word too (OBS).
     Rule(_words("こと 事"), kind="名詞", after_kind="助詞:連体化", begins=True, accent=2),
-    # 〜ています after an accented verb: ます has its own kernel, and い begins a phrase for it (OBS).
+    # Nするべき, and Nしましょう after an accented noun: する begins a phrase (OBS).
+    Rule(_words("する"), kind="動詞", after_kind="名詞", before=_words("べし"), begins=True),
     Rule(
-        _words("いる"),
-        kind="動詞:非自立",
-        after=_words("て で"),
+        _words("する"),
+        kind="動詞",
+        after_kind="名詞",
         before=_words("ます"),
+        before_form="未然ウ",
         state=State.ACCENTED,
         begins=True,
     ),
+    # 〜なくなる is one phrase, unlike other verbs after 〜く (OBS).
+    Rule(_words("なる"), kind="動詞", after=_words("なく"), begins=False),
+    # 二大N, 四大N: one compound with the number (NHK).
+    Rule(_words("大"), kind="接頭詞", after_kind="名詞:数", begins=False),
+    # 〜分 makes a compound flat (NHK).
+    Rule(_words("分"), kind="名詞:接尾", after_kind="名詞", classes="C4"),
+    # 一つだけ: だけ takes the kernel of a number in 〜つ (OBS).
+    Rule(_words("だけ"), kind="助詞", after=_words(_THINGS), classes="F4@2"),
     Rule(_words("です"), form="未然", state=State.ACCENTED, begins=True, accent=2),
 )
 
