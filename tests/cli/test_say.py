@@ -139,10 +139,10 @@ def test_a_speaker_named_by_a_number_is_found_first(engine: sokuon.Engine) -> No
         def __init__(self) -> None:
             self.voices = {"x": VoiceInfo("x", ("10", "1", "A"), (), 8000, None)}
 
-    assert say_module._speaker(Named(), "1") == "1"  # type: ignore[arg-type]
-    assert say_module._speaker(Named(), "2") == 2  # type: ignore[arg-type]
-    assert say_module._speaker(engine, "1") == 1
-    assert say_module._speaker(engine, None) is None
+    assert say_module.speaker_named(Named(), "1") == "1"  # type: ignore[arg-type]
+    assert say_module.speaker_named(Named(), "2") == 2  # type: ignore[arg-type]
+    assert say_module.speaker_named(engine, "1") == 1
+    assert say_module.speaker_named(engine, None) is None
 
 
 def test_style_in_any_case(main: Main, command: tuple[str, ...], tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import contextlib
 import os
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from sokuon.audio.ogg import OggPages
 from sokuon.audio.resample import Resampler
 from sokuon.errors import AudioError
 from sokuon.storage.tensors import F32
@@ -35,6 +37,27 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF  # what players expect of a WAV whose end is not kn
 _BYTES_PER_SAMPLE = 2
 _WAV_HEADER_BYTES = 44
 _FULL_SCALE = np.float32(32767)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a sound file says about itself, where its format can (WAV and PCM cannot); "" and None are left out."""
+
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    track: int | None = None
+    serial: int | None = None
+    """Of an Ogg stream, 32 bits, so that the same sound is the same file; None: drawn at random."""
+
+    def texts(self) -> dict[str, str]:
+        """By the names that libsndfile has for them."""
+        track = "" if self.track is None else str(self.track)
+        named = {"title": self.title, "artist": self.artist, "album": self.album, "tracknumber": track}
+        return {name: text for name, text in named.items() if text}
+
+
+NO_LABELS = Labels()
 
 
 def pcm16(samples: F32) -> bytes:
@@ -87,12 +110,15 @@ def check_format(name: str) -> str:
 class _Guarded:
     """A file as libsndfile's callbacks see it: an error raised in one would be printed and forgotten, so it is kept."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, pages: OggPages | None = None) -> None:
+        self._file, self._pages = file, pages
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        return self._try(self._file.write, data)
+        if self._pages is None:
+            return self._try(self._file.write, data)
+        whole = self._pages.push(bytes(data))
+        return len(data) if self._try(self._file.write, whole) == len(whole) else 0
 
     def seek(self, *place: int) -> int:
         return self._try(self._file.seek, *place)  # a buffered file writes when it moves
@@ -138,12 +164,13 @@ class SoundWriter:
     first block that the file does not take.
     """
 
-    def __init__(self, file: BinaryIO, sample_rate: int, format: str) -> None:
+    def __init__(self, file: BinaryIO, sample_rate: int, format: str, labels: Labels = NO_LABELS) -> None:
         rate = format_rate(format, sample_rate)
         kind, subtype = FORMATS[format.lower()]
         self._resampler = Resampler(sample_rate, rate)
         self._rounds = subtype == "PCM_16"
-        self._file = _Guarded(file)
+        pages = OggPages(labels.serial) if kind == "OGG" and labels.serial is not None else None
+        self._file = _Guarded(file, pages)
         if kind in ("WAV", "RAW"):
             with self._checked():
                 self._sound: Any = _Uncoded(self._file, rate if kind == "WAV" else None)
@@ -152,6 +179,8 @@ class SoundWriter:
 
         with self._checked():
             self._sound = soundfile.SoundFile(self._file, "w", rate, 1, subtype, None, kind)
+            for name, text in labels.texts().items():
+                setattr(self._sound, name, text)
 
     def __enter__(self) -> SoundWriter:
         return self
@@ -190,6 +219,6 @@ class SoundWriter:
             raise self._file.error
 
 
-def open_sound(file: BinaryIO, sample_rate: int, format: str) -> SoundWriter:
+def open_sound(file: BinaryIO, sample_rate: int, format: str, labels: Labels = NO_LABELS) -> SoundWriter:
     """An encoder for `format` on `file`. Raises AudioError for an unknown format."""
-    return SoundWriter(file, sample_rate, format)
+    return SoundWriter(file, sample_rate, format, labels)

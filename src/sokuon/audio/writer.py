@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sokuon.audio.encoding import StreamEncoder
-from sokuon.audio.formats import open_sound
+from sokuon.audio.formats import NO_LABELS, Labels, open_sound
 from sokuon.audio.sound import Audio, PhonemeTiming, SentenceTiming
 from sokuon.storage.files import whole_file
 
@@ -38,9 +38,9 @@ class Timeline:
             yield piece
 
 
-def write_file(pieces: Iterable[Audio], sample_rate: int, path: Path, format: str) -> None:
+def write_file(pieces: Iterable[Audio], sample_rate: int, path: Path, format: str, labels: Labels = NO_LABELS) -> None:
     """Write pieces as they come to a file that appears when all are there."""
-    with whole_file(path) as file, open_sound(file, sample_rate, format) as sound:
+    with whole_file(path) as file, open_sound(file, sample_rate, format, labels) as sound:
         for piece in pieces:
             sound.write(piece.samples)
 

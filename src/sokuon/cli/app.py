@@ -131,6 +131,7 @@ def _flushed(status: int) -> int:
 def _mount() -> None:
     """Commands that live beside their subject."""
     from sokuon.cli.bench import bench
+    from sokuon.cli.book import book
     from sokuon.cli.manage import cache_app, export, merge, pull, remove, voices
     from sokuon.cli.serve import serve
     from sokuon.cli.studio import studio
@@ -138,7 +139,7 @@ def _mount() -> None:
 
     if len(app.registered_groups):
         return
-    for command in (voices, pull, remove, merge, export, bench):
+    for command in (book, voices, pull, remove, merge, export, bench):
         app.command()(command)
     app.command()(serve)
     app.command()(studio)

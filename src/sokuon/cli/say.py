@@ -111,7 +111,7 @@ def say(
 
         folder, bert_folder = find_both(voice, model, bert, yes, quiet)
         engine = sokuon.load(folder, bert=bert_folder, dictionary=open_dictionary(dictionary), **how)
-        _speak(engine, words, options.changed(speaker=_speaker(engine, speaker)), destination, quiet)
+        _speak(engine, words, options.changed(speaker=speaker_named(engine, speaker)), destination, quiet)
 
 
 def _speak(engine: Engine, words: str, options: SynthesisOptions, destination: Any, quiet: bool) -> None:
@@ -125,7 +125,7 @@ def _speak(engine: Engine, words: str, options: SynthesisOptions, destination: A
         note(f"{destination.output}: {timeline.seconds:.1f} s")
 
 
-def _speaker(engine: Engine, name: str | None) -> str | int | None:
+def speaker_named(engine: Engine, name: str | None) -> str | int | None:
     """A speaker of that name, else of that number."""
     speakers = next(iter(engine.voices.values())).speakers
     if name is None or name in speakers or not (name.isascii() and name.isdecimal() and len(name) < 10):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from sokuon.errors import OptionError
+from sokuon.storage.toml import read_toml
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
@@ -102,17 +102,7 @@ def read_settings(file: Path | None, given: Mapping[str, Any]) -> Settings:
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OptionError(f"{file} cannot be read as TOML ({error}); check the file.") from error
-    return values
+    return {} if file is None else read_toml(file)
 
 
 def _from_environment() -> dict[str, Any]:
