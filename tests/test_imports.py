@@ -18,7 +18,7 @@ from sokuon.native import library as native
 CONVERSION_ONLY = ("onnx", "safetensors", "torch", "transformers")
 HEAVY = (
     *CONVERSION_ONLY, "kanalizer", "onnxruntime", "pyopenjtalk", "pyworld", "rich", "soundfile", "sudachipy", "typer",
-    "fastapi", "uvicorn", "wyoming", "prometheus_client", "websockets"
+    "fastapi", "uvicorn", "wyoming", "prometheus_client", "websockets", "pyarrow", "ray"
 )  # fmt: skip
 
 LOOK = """

@@ -111,6 +111,11 @@ def join(pieces: Iterable[Audio], sample_rate: int) -> Audio:
     return Audio(samples, sample_rate, timings, sentences, tuple(w for m in moved for w in m.words))
 
 
+def has_speech(audio: Audio) -> bool:
+    """Whether something in it is spoken; a text of signs alone gives silence."""
+    return any(timing.phoneme[0].isalpha() for timing in audio.timings)
+
+
 def silence(seconds: float, sample_rate: int) -> F32:
     """Zeros [seconds · sample_rate]."""
     return np.zeros(round(max(0.0, seconds) * sample_rate), np.float32)

@@ -130,6 +130,7 @@ def _flushed(status: int) -> int:
 
 def _mount() -> None:
     """Commands that live beside their subject."""
+    from sokuon.cli.batch import batch
     from sokuon.cli.bench import bench
     from sokuon.cli.book import book
     from sokuon.cli.manage import cache_app, export, merge, pull, remove, voices
@@ -139,7 +140,7 @@ def _mount() -> None:
 
     if len(app.registered_groups):
         return
-    for command in (book, voices, pull, remove, merge, export, bench):
+    for command in (batch, book, voices, pull, remove, merge, export, bench):
         app.command()(command)
     app.command()(serve)
     app.command()(studio)

@@ -57,6 +57,21 @@ HELP = {
     "Author, instead of the book's own.": "本に書かれた著者名の代わりに使う著者名。",
     "Cover (JPEG or PNG), instead of the book's own.": "本の表紙の代わりに使う表紙（JPEG または PNG）。",
     "List the chapters and end.": "章を一覧して終わる。",
+    "Speak a table of lines into a folder; the same command goes on where it was stopped.":
+        "表の各行をフォルダーに読み上げる。止まったところからは同じコマンドで続けられる。",
+    "Table of lines: .jsonl, .csv, .tsv, .parquet; else a text.":
+        "行の表: .jsonl、.csv、.tsv、.parquet。それ以外はテキスト。",
+    "Folder for the sounds and manifest.jsonl.": "音声と manifest.jsonl を書くフォルダー。",
+    "wav, flac, ogg, opus, mp3 or pcm.": "wav、flac、ogg、opus、mp3、pcm のいずれか。",
+    "files: one for each line; or shards: tar (WebDataset), parquet.":
+        "files: 行ごとに一つ。まとめるなら tar（WebDataset）か parquet。",
+    "Rows of the table in a shard.": "一つにまとめる行数。",
+    "Sentences and phonemes in the manifest.": "文と音素の時刻も manifest に書く。",
+    "Style, by name.": "スタイルの名前。",
+    "How it sounds where a line says nothing": "行に指定がないときの話し方",
+    "Mixed with each line's id.": "各行のIDと混ぜる値。",
+    "Processes; one for each processor if left out.": "プロセス数。省略時はプロセッサーごとに一つ。",
+    "Threads of each process.": "プロセスごとのスレッド数。",
     "Convert a voice or a BERT once, to a folder that loads fast.":
         "音声モデルやBERTを、速く読み込めるフォルダーに変換する。",
     "Voice or BERT: a folder, a file or an address.": "音声モデルまたはBERT: フォルダー、ファイル、アドレス。",

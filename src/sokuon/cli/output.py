@@ -97,10 +97,12 @@ def write(pieces: Iterable[Audio], timeline: Timeline, destination: Destination)
 
 def audible(pieces: Iterable[Audio], text: str) -> Iterator[Audio]:
     """The same pieces, held back until one speaks. Raises TextError if none does: nothing is written then."""
+    from sokuon.audio.sound import has_speech
+
     pieces, held = iter(pieces), []
     for piece in pieces:
         held.append(piece)
-        if any(timing.phoneme[0].isalpha() for timing in piece.timings):
+        if has_speech(piece):
             break
     else:
         short = " ".join(text.split())[:20]

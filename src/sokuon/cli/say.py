@@ -127,10 +127,9 @@ def _speak(engine: Engine, words: str, options: SynthesisOptions, destination: A
 
 def speaker_named(engine: Engine, name: str | None) -> str | int | None:
     """A speaker of that name, else of that number."""
-    speakers = next(iter(engine.voices.values())).speakers
-    if name is None or name in speakers or not (name.isascii() and name.isdecimal() and len(name) < 10):
-        return name
-    return int(name)
+    from sokuon.voices.voice import speaker_of
+
+    return speaker_of(name, next(iter(engine.voices.values())).speakers)
 
 
 def _seed(seed: str) -> int | None:

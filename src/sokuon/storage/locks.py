@@ -30,7 +30,7 @@ def locked(path: Path, timeout_s: float | None = _TIMEOUT_S) -> Iterator[None]:
     """
     lock = path.with_name(path.name + ".lock")
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-    while (held := _try_lock(lock)) is None:
+    while (held := _try_named(lock)) is None:
         if time.monotonic() > deadline:
             raise DictionaryError(f"{path} has been in use by another process for {timeout_s:g} s: try again later.")
         time.sleep(_POLL_S)
@@ -47,6 +47,15 @@ def take_lock(path: Path) -> int:
     return descriptor
 
 
+def try_lock(path: Path) -> int | None:
+    """As `take_lock`; None where a process holds it already. Raises OSError."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    if _take(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def is_locked(path: Path) -> bool:
     """Whether a process holds the lock of `take_lock`. Raises OSError."""
     descriptor = os.open(path, os.O_RDWR)
@@ -56,7 +65,7 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _try_lock(lock: Path) -> int | None:
+def _try_named(lock: Path) -> int | None:
     """The descriptor of the locked file; None while another has it."""
     descriptor = _open(lock)
     if _take(descriptor) and _is_at(descriptor, lock):

@@ -6,7 +6,7 @@ on these weights (encoder.onnx and so on) once ONNX Runtime ran them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,13 @@ class VoiceInfo:
     def of(cls, name: str, m: Manifest) -> VoiceInfo:
         """From the manifest of a voice that goes by `name`."""
         return cls(name, tuple(m.speakers), tuple(m.styles), m.decoder.sample_rate, m.licence)
+
+
+def speaker_of(given: str | int | None, speakers: Sequence[str]) -> str | int | None:
+    """A speaker as a person names one: by name, else by number where the text is one."""
+    if not isinstance(given, str) or given in speakers:
+        return given
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else given
 
 
 @dataclass(frozen=True)
