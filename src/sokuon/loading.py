@@ -9,6 +9,7 @@ from pathlib import Path
 from sokuon.engine import Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
 from sokuon.formats.bert import MANIFEST as BERT_MANIFEST
+from sokuon.formats.bert import Manifest
 from sokuon.formats.voice import MANIFEST
 from sokuon.native import library as native
 from sokuon.native.library import Storage
@@ -85,9 +86,16 @@ class Opener:
 
     def voice(self, folder: Path, bert: Path | None = None) -> LoadedVoice:
         """A voice with its own BERT: the one given, else as `load` finds it. Raises VoiceNotFoundError, VoiceError."""
-        builtin = folder.resolve() == (BUILTIN / "voice").resolve()
-        bert_folder = builtin_bert(self._precision) if builtin else find_bert(folder, bert, lambda: False)
-        return open_voice(folder, self.bert(bert_folder), self.runtime)
+        return open_voice(folder, self.bert(_bert_of(folder, bert, self._precision)), self.runtime)
+
+    @staticmethod
+    def precisions(folder: Path, bert: Path | None = None) -> tuple[str, ...]:
+        """Precisions at which `voice` can open a voice, the finest first: one only where its BERT is converted already.
+
+        Raises VoiceNotFoundError, VoiceError.
+        """
+        found = _bert_of(folder, bert, "fp32")
+        return (Manifest.read(found).precision,) if (found / BERT_MANIFEST).is_file() else _PRECISIONS[:3]
 
     def __call__(
         self, voice: str | Path, bert: str | Path | None, threads: int | None, first: LoadedVoice
@@ -96,6 +104,12 @@ class Opener:
         runtime = self.runtime if threads is None else replace(self.runtime, threads=thread_count(threads))
         shared = first.bert if bert is None else self.bert(resolve(bert, kind="bert"))
         return open_voice(resolve(voice), shared, runtime)
+
+
+def _bert_of(voice: Path, bert: Path | None, precision: str) -> Path:
+    if voice.resolve() == (BUILTIN / "voice").resolve():
+        return builtin_bert(precision)
+    return find_bert(voice, bert, lambda: False)
 
 
 def open_voice(folder: Path, bert: Bert, runtime: Runtime) -> LoadedVoice:

@@ -17,12 +17,14 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from server_running import running
 from starlette.testclient import TestClient
 
 from sokuon.server.app import PAGE, create_app
 from sokuon.server.run import make_service
 from sokuon.server.settings import Settings
 from sokuon.server.studio.about import style_map
+from sokuon.voices.builtin import BUILTIN, builtin_bert
 
 TEXT = "雨が降る。"
 FRAME_S = 0.0125  # of the built-in voice
@@ -191,3 +193,42 @@ def test_a_file_of_edited_lines_without_a_sentence_is_refused_before_it_begins(h
     reply = http.post("/studio/file", json={"lines": [{"text": "はい"}, edited]})
     assert 400 <= reply.status_code < 500
     assert "one sentence" in reply.text
+
+
+def test_a_voice_is_heard_at_other_precisions(http: httpx.Client) -> None:
+    key = http.get("/studio/voices").json()["voices"][0]["key"]
+    about = http.get("/studio/about", params={"voice": key}).json()
+    assert about["precision"] == "q8"
+    assert [p["name"] for p in about["precisions"]] == ["fp32", "q8", "q4"]
+    sounds = {name: spoken(http, precision=name, sdp_ratio=0)[1] for name in ("fp32", "q8", "q4")}
+    np.testing.assert_array_equal(sounds["q8"], spoken(http, sdp_ratio=0)[1])
+    for name in ("fp32", "q4"):
+        assert not np.array_equal(sounds[name], sounds["q8"])
+        assert len(sounds[name]) == pytest.approx(len(sounds["q8"]), rel=0.1)
+    assert all(p["loaded"] for p in http.get("/studio/about", params={"voice": key}).json()["precisions"])
+    assert http.post("/studio/speak", json={"text": TEXT, "precision": "int3"}).status_code == 422
+
+
+def test_full_precision_is_what_the_library_speaks_at_full_precision(http: httpx.Client) -> None:
+    import sokuon
+
+    engine = sokuon.load(precision="fp32", weights="fp32")
+    options = sokuon.SynthesisOptions(speaker=0, style="Neutral", seed=0)
+    own = engine.speak(TEXT, options).samples
+    heard = spoken(http, precision="fp32")[1]
+    assert np.abs(heard / 32768 - own[: len(heard)]).max() < 1e-3
+
+
+def test_a_converted_bert_has_its_own_precision_only(tmp_path: Any) -> None:
+    folder = tmp_path / "voice"
+    folder.mkdir()
+    for path in (BUILTIN / "voice").iterdir():
+        (folder / path.name).symlink_to(path)
+    service = make_service([folder], builtin_bert("q8"), Settings(port=0, threads=1, data=tmp_path / "data"))
+    with running(service) as url, httpx.Client(base_url=url, timeout=60) as client:
+        key = client.get("/studio/voices").json()["voices"][0]["key"]
+        about = client.get("/studio/about", params={"voice": key}).json()
+        assert about["precisions"] == [{"name": "q8", "loaded": True}]
+        answer = client.post("/studio/speak", json={"text": TEXT, "precision": "fp32"})
+        assert answer.status_code == 422
+        assert "as it was published" in answer.json()["detail"]

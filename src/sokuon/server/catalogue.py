@@ -120,6 +120,13 @@ class Catalogue:
             for key in stale:
                 del self._loaded[key]
 
+    def find(self, key: str) -> Listed:
+        """The voice of that name, loaded or not. Raises UnknownVoiceError."""
+        voice = self._listed.get(key)
+        if voice is None:
+            raise UnknownVoiceError(f"no voice is called {key!r}.")
+        return voice
+
     def by_style_id(self, number: int) -> Choice:
         """Raises UnknownVoiceError."""
         for choice in self.choices:
@@ -174,10 +181,8 @@ class Catalogue:
             found = self._touch(key)  # while waiting
             if found is not None:
                 return found
-            voice = self._listed.get(key)
-            if voice is None:
-                raise UnknownVoiceError(f"no voice is called {key!r}.")
-            loaded = self._open(voice)
+            voice = self.find(key)
+            loaded = self.open(voice, self._opener)
             with self._lock:
                 self._loaded[key] = voice, loaded
                 evicted = self._evict()
@@ -198,9 +203,10 @@ class Catalogue:
             self._loaded.move_to_end(key)
             return self._loaded[key][1]
 
-    def _open(self, voice: Listed) -> LoadedVoice:
+    def open(self, voice: Listed, opener: Callable[[Path], LoadedVoice]) -> LoadedVoice:
+        """What `opener` makes of a voice's folder. Raises VoiceError with the voice's name and no path."""
         try:
-            return self._opener(voice.folder)
+            return opener(voice.folder)
         except SokuonError as error:
             _log.error("voice %s cannot be loaded: %s", voice.key, error)
             raise type(error)(f"voice {voice.key} cannot be loaded; the server's log says why.") from error

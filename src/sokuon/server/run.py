@@ -13,14 +13,14 @@ from platformdirs import user_data_path
 from starlette.types import ASGIApp
 
 from sokuon.errors import OptionError
-from sokuon.loading import Opener, warn_if_slow
+from sokuon.loading import warn_if_slow
 from sokuon.native.library import keep_memory_together
-from sokuon.networks.runtime import Runtime
 from sokuon.networks.threads import thread_count
 from sokuon.server.app import create_app
 from sokuon.server.catalogue import Catalogue
 from sokuon.server.gate import is_loopback
 from sokuon.server.metrics import Metrics
+from sokuon.server.precisions import OWN, Precisions, opener_of
 from sokuon.server.scheduler import Scheduler
 from sokuon.server.service import Service
 from sokuon.server.settings import Settings, read_settings
@@ -39,14 +39,16 @@ def make_service(
     folders: Sequence[Path], bert: Path | None, settings: Settings, dictionary: UserDictionary | None = None
 ) -> Service:
     """Everything behind the routes. Raises VoiceNotFoundError, VoiceError, OptionError."""
-    opener = Opener(Runtime(thread_count(settings.threads)), "q8")
+    threads = thread_count(settings.threads)
+    opener = opener_of(OWN, threads)
     warn_if_slow(opener.runtime.backend)
     catalogue = Catalogue(folders, lambda folder: opener.voice(folder, bert), settings.memory)
     scheduler = Scheduler(opener.runtime.threads, settings.queue, settings.request_s)
     metrics = Metrics(settings.log_text)
     metrics.watch(scheduler, catalogue)
     dictionary = dictionary or UserDictionary()
-    speech = Speech(catalogue, FrontEnd(dictionary), scheduler, metrics.note)
+    precisions = Precisions(catalogue, threads, bert)
+    speech = Speech(catalogue, FrontEnd(dictionary), scheduler, precisions, metrics.note)
     return Service(settings, catalogue, speech, metrics, dictionary, settings.data or user_data_path("sokuon"))
 
 

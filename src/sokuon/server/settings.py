@@ -31,7 +31,7 @@ class Settings:
     memory: int | None = None
     """Bytes of weights of loaded voices to stay under by unloading the least recently used; None: no bound.
 
-    The BERT, which all share and which is mapped, and the work of requests come on top.
+    The BERT, which all share and which is mapped, the work of requests, and what the studio compares come on top.
     """
     origins: tuple[str, ...] = ()
     """Browser origins let in beside those of this machine; "*" lets all in."""

@@ -12,6 +12,7 @@ from sokuon.audio.sound import Audio, join
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Catalogue, Choice
 from sokuon.server.errors import GoneError
+from sokuon.server.precisions import Precisions
 from sokuon.server.scheduler import Result, Scheduler, Ticket
 from sokuon.speaking import Lengths, LoadedVoice, Steps, Waiting, length_steps, speak_steps
 from sokuon.text import FrontEnd, Sentence
@@ -35,6 +36,8 @@ class Order:
     id: str = ""
     """Of the request, for the log."""
     characters: int = 0
+    precision: str | None = None
+    """Of the voice; None: the server's."""
 
 
 class Listening:
@@ -131,13 +134,15 @@ class Speech:
         catalogue: Catalogue,
         front_end: FrontEnd,
         scheduler: Scheduler,
+        precisions: Precisions,
         on_end: Callable[[Order, Listening], None] = lambda *_: None,
     ) -> None:
-        self.catalogue, self.front_end, self.scheduler, self._on_end = catalogue, front_end, scheduler, on_end
+        self.catalogue, self.front_end, self.scheduler = catalogue, front_end, scheduler
+        self.precisions, self._on_end = precisions, on_end
 
     async def listen(self, order: Order, gone: Gone | None = None) -> Listening:
         """Start an order. Raises BusyError, or what the voice raises when it is loaded."""
-        loaded = await self._loaded(order.choice)
+        loaded = await self._loaded(order)
         steps = self._steps(loaded, order)
         return Listening(
             lambda deliver: self.scheduler.submit(steps, deliver, live=order.live),
@@ -153,13 +158,15 @@ class Speech:
 
     async def lengths(self, order: Order, gone: Gone | None = None) -> list[Lengths]:
         """How long each sentence of an order would last."""
-        loaded = await self._loaded(order.choice)
+        loaded = await self._loaded(order)
         steps = length_steps(loaded, self._sentences(order), self._options(order))
         listening = Listening(lambda deliver: self.scheduler.submit(steps, deliver, live=True), gone)
         return [item async for item in listening if isinstance(item, Lengths)]
 
-    async def _loaded(self, choice: Choice) -> LoadedVoice:
-        key = choice.voice.key
+    async def _loaded(self, order: Order) -> LoadedVoice:
+        key = order.choice.voice.key
+        if order.precision is not None:
+            return await asyncio.to_thread(self.precisions.load, key, order.precision)
         if self.catalogue.is_loaded(key):
             return self.catalogue.load(key)
         return await asyncio.to_thread(self.catalogue.load, key)

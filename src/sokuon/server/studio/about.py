@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sokuon.server.catalogue import Catalogue
+from sokuon.server.precisions import Precisions
 from sokuon.storage.tensors import F32
 from sokuon.voices.builtin import BUILTIN
 
@@ -15,10 +16,9 @@ _CARDS = ("MODEL_CARD.md", "README.md", "README.txt", "LICENSE", "LICENSE.txt", 
 _MOST_BYTES = 100_000
 
 
-def about(catalogue: Catalogue, key: str) -> dict[str, Any]:
-    """Card and styles of a voice, which is loaded for it. Raises UnknownVoiceError, VoiceError."""
-    loaded = catalogue.load(key)
-    listed = next(voice for voice in catalogue.voices if voice.key == key)
+def about(catalogue: Catalogue, precisions: Precisions, key: str) -> dict[str, Any]:
+    """Card, styles and precisions of a voice, which is loaded for it. Raises UnknownVoiceError, VoiceError."""
+    loaded, listed = catalogue.load(key), catalogue.find(key)
     manifest = loaded.voice.manifest
     places = style_map(loaded.voice.style_vectors[list(manifest.styles.values())])
     return {
@@ -31,6 +31,8 @@ def about(catalogue: Catalogue, key: str) -> dict[str, Any]:
         "styles": [
             {"name": name, "x": x, "y": y} for name, (x, y) in zip(manifest.styles, places.tolist(), strict=True)
         ],
+        "precision": loaded.bert.manifest.precision,
+        "precisions": [{"name": name, "loaded": here} for name, here in precisions.of(key).items()],
     }
 
 

@@ -58,6 +58,9 @@ class Line(_Body):
     pitch: Annotated[float, Field(allow_inf_nan=False, ge=0.5, le=2)] = 1.0
     intonation: Annotated[float, Field(allow_inf_nan=False, ge=0, le=4)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    precision: Literal["fp32", "q8", "q4"] | None = Field(
+        None, description="Of the voice's weights, to compare by ear; /studio/about lists them; null: the server's."
+    )
 
     def options(self) -> SynthesisOptions:
         """The engine's options. Raises RequestError for a mora that cannot be spoken."""

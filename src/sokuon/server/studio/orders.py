@@ -24,6 +24,7 @@ def order_of(service: Service, line: Line, request: Request) -> Order:
     """A line as an order. Raises UnknownVoiceError, RequestError."""
     text = service.checked_text(line.text, "text", may_be_empty=True)
     order = service.order(request, "studio", choice_of(service, line), text, line.options())
+    order = replace(order, precision=line.precision)
     sentences = given_sentences(service.speech.front_end.sentences(text), order.options)
     return order if line.phrases is None else replace(order, text=sentences)
 

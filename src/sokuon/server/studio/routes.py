@@ -62,8 +62,8 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/about")
     async def about_voice(voice: str) -> dict[str, Any]:
-        """A voice's card, and its styles as points: the two directions in which their vectors differ most."""
-        return await asyncio.to_thread(about, service.catalogue, voice)
+        """A voice's card, its styles as points (the two directions in which they differ most), its precisions."""
+        return await asyncio.to_thread(about, service.catalogue, service.speech.precisions, voice)
 
     @routes.post("/sentences")
     async def sentences(body: Texts) -> dict[str, list[list[str]]]:
