@@ -11,6 +11,7 @@ export default defineConfig({
     alias: {
       "playwright-core": here("./node_modules/playwright-core/index.mjs"),
       "axe-core": here("./node_modules/axe-core"),
+      fflate: here("./node_modules/fflate/esm/browser.js"),
     },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
@@ -50,6 +51,16 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 90_000,
           fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "measure",
+          globals: true,
+          dir: here("../tests/page/measure"),
+          include: ["**/*.measure.ts"],
+          testTimeout: 300_000,
         },
       },
     ],

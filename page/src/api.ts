@@ -21,6 +21,9 @@ export interface About {
   megabytes: number;
   speakers: string[];
   styles: { name: string; x: number; y: number }[];
+  /** Of the weights the server speaks with, and all that it can speak with, the finest first. */
+  precision: string;
+  precisions: { name: string; loaded: boolean }[];
 }
 
 export interface DictionaryWord {
@@ -47,6 +50,10 @@ const KEY = "sokuon-key";
 
 export function setKey(key: string): void {
   localStorage.setItem(KEY, key);
+}
+
+export function hasKey(): boolean {
+  return Boolean(localStorage.getItem(KEY));
 }
 
 async function ask(path: string, init: RequestInit = {}): Promise<Response> {

@@ -41,7 +41,8 @@ export interface AppState {
   voices: api.VoiceEntry[];
   canPitch: boolean;
   online: boolean;
-  needsKey: boolean;
+  /** The server asks for a key: none was given yet, or the one given was wrong. */
+  needsKey: "no" | "missing" | "wrong";
   notice: Notice | null;
 }
 
@@ -50,12 +51,13 @@ const CUT_MS = 200;
 const READ_MS = 120;
 const SAVE_MS = 800;
 const RETRY_MS = 1000;
+const NOTICE_MS = 8000;
 
 export const app = createStore<AppState>({
   history: history.newHistory(saved()),
   lines: [], linesOf: "", selected: -1, phrases: null,
   mode: "write", playing: "idle", playingLine: null, firstSoundMs: null, heard: "B",
-  voices: [], canPitch: false, online: true, needsKey: false, notice: null,
+  voices: [], canPitch: false, online: true, needsKey: "no", notice: null,
 });
 
 export const takes = new Takes();
@@ -101,9 +103,12 @@ export function redo(): void {
   moved(history.redone(app.get().history));
 }
 
+/** Another project instead of this one, which undo brings back. */
 export function open(next: Project): void {
   stop();
+  strip.clear();
   change(next, "open");
+  notify({ kind: "info", text: "opened" });
   app.update({ mode: "write", selected: 0, phrases: null });
   cutSoon(0);
 }
@@ -221,13 +226,14 @@ async function readSelected(): Promise<void> {
 
 /** Play from a line, or from the word at a character of it. */
 export async function play(index: number, character = 0): Promise<void> {
+  const pressed = performance.now();
   try {
     const lines = app.get().linesOf === project().text ? app.get().lines : await cut();
     const from = lines[index];
     if (!from) return notify({ kind: "info", text: "nothingToSay" });
     app.update({ mode: "listen", notice: null });
     const jobs = lines.slice(index).map((_, i) => job(index + i, lineRequest(project(), lines, index + i)));
-    await start(jobs, character);
+    await start(jobs, character, pressed);
   } catch (error) {
     failed(error);
   }
@@ -248,8 +254,18 @@ export async function playLine(which: "A" | "B" = "B"): Promise<void> {
   if (!lines[selected]) return;
   app.update({ heard: which, notice: null });
   const request = which === "A" ? lineRequest(project(), lines, selected, null) : lineRequest(project(), lines, selected);
-  await start([job(selected, request)], 0);
+  await playAlone(request);
 }
+
+/** Play only the selected line, at a precision of the voice's weights; null: the one the server speaks at. */
+export async function playPrecision(precision: string | null): Promise<void> {
+  const { lines, selected } = app.get();
+  if (!lines[selected]) return;
+  app.update({ notice: null });
+  await playAlone({ ...lineRequest(project(), lines, selected), ...(precision ? { precision } : {}) });
+}
+
+const playAlone = (request: LineRequest) => start([job(app.get().selected, request)], 0, performance.now());
 
 export function stop(): void {
   player.stop();
@@ -257,12 +273,12 @@ export function stop(): void {
 
 const job = (line: number, request: LineRequest): Job => ({ line, request });
 
-async function start(jobs: Job[], character: number): Promise<void> {
+async function start(jobs: Job[], character: number, pressed: number): Promise<void> {
   strip.clear();
   const voice = resolve(app.get().voices, jobs[0]!.request.voice);
   const rate = voice?.voice.sample_rate ?? 24_000;
   const from = character > 0 ? await timeOf(jobs[0]!, character) : 0;
-  await player.play(jobs, from, rate);
+  await player.play(jobs, from, rate, pressed);
 }
 
 /** Seconds at which a character of a line is spoken: the line is asked for first, if it has not been heard. */
@@ -276,12 +292,13 @@ async function timeOf(job: Job, character: number): Promise<number> {
   return 0;
 }
 
-/** Every line with its times, speaking what has not been heard; `progress` hears how many are done. */
-export async function timedLines(progress: (done: number) => void, signal: AbortSignal) {
+/** Every line, or `only` one, with its times, speaking what has not been heard; `progress` hears how many are done. */
+export async function timedLines(progress: (done: number, of: number) => void, signal: AbortSignal, only: number | null = null) {
   const lines = await cut();
   const timed = [];
   let zero = 0;
-  for (const [i, line] of lines.entries()) {
+  const wanted = [...lines.entries()].filter(([i]) => only === null || i === only);
+  for (const [i, line] of wanted) {
     const take = await takes.get(lineRequest(project(), lines, i), signal, () => {});
     const shift = (list: [string, number, number][]) =>
       list.map(([name, begin, end]): [string, number, number] => [name, milli(zero + begin), milli(zero + end)]);
@@ -290,7 +307,7 @@ export async function timedLines(progress: (done: number) => void, signal: Abort
       words: shift(take.words), phones: shift(take.phones),
     });
     zero += seconds(take) + take.gap;
-    progress(i + 1);
+    progress(timed.length, wanted.length);
   }
   return timed;
 }
@@ -299,16 +316,21 @@ const milli = (value: number) => Math.round(value * 1000) / 1000;
 
 // ---- the server, there or not
 
+let noticeTimer = 0;
+
+/** What is no error goes by itself. */
 export function notify(notice: Notice | null): void {
+  clearTimeout(noticeTimer);
   app.update({ notice });
+  if (notice?.kind === "info") noticeTimer = window.setTimeout(() => app.update({ notice: null }), NOTICE_MS);
 }
 
 export function failed(error: unknown): void {
   if (error instanceof DOMException && error.name === "AbortError") return;
   if (error instanceof api.Unreachable) return lost();
   if (error instanceof api.Refused) {
-    if (error.status === 401) return app.update({ needsKey: true });
-    return notify({ kind: "error", text: error.message });
+    if (error.status === 401) return app.update({ needsKey: api.hasKey() ? "wrong" : "missing" });
+    return notify({ kind: "error", text: error.status === 503 ? "busy" : error.message });
   }
   console.warn(error);
   notify({ kind: "error", text: String(error instanceof Error ? error.message : error) });
@@ -330,7 +352,7 @@ function reached(): void {
 export async function connect(): Promise<void> {
   try {
     const { voices, pitch } = await api.voices();
-    app.update({ voices, canPitch: pitch, online: true, needsKey: false });
+    app.update({ voices, canPitch: pitch, online: true, needsKey: "no" });
     const choice = resolve(voices, project().settings.voice);
     const known = choice && `${choice.voice.key}/${choice.speaker.name}/${choice.style.name}`;
     if (known && known !== project().settings.voice) {

@@ -32,13 +32,14 @@ export class Player {
   context: AudioContext | null = null;
   analyser: AnalyserNode | null = null;
   segments: Segment[] = [];
-  /** Milliseconds from the last press of play to the first sound placed; null: none yet. */
+  /** Milliseconds from the last press of play until its sound left the loudspeaker; null: not yet. */
   firstSoundMs: number | null = null;
   /** Times that sound came later than it was needed. */
   gaps = 0;
   private sources = new Set<AudioBufferSourceNode>();
   private abort: AbortController | null = null;
   private output: GainNode | null = null;
+  /** Where the next piece begins, in frames of the context: whole ones, so that pieces meet sample by sample. */
   private next = 0;
 
   constructor(
@@ -50,9 +51,8 @@ export class Player {
     return this.abort !== null;
   }
 
-  /** Speak jobs, the first from `from` seconds on. Ends what is playing. */
-  async play(jobs: Job[], from: number, rate: number): Promise<void> {
-    const pressed = performance.now();
+  /** Speak jobs, the first from `from` seconds on. Ends what is playing. `pressed`: performance.now() of the press. */
+  async play(jobs: Job[], from: number, rate: number, pressed: number): Promise<void> {
     this.stop();
     const context = this.opened(rate);
     const abort = (this.abort = new AbortController());
@@ -108,6 +108,10 @@ export class Player {
     return this.context.currentTime - (this.context.outputLatency || 0);
   }
 
+  private get nextTime(): number {
+    return this.next / (this.context?.sampleRate ?? 1);
+  }
+
   private opened(rate: number): AudioContext {
     if (this.context && this.context.sampleRate === rate) return this.context;
     void this.context?.close();
@@ -128,13 +132,13 @@ export class Player {
       if (skip < chunk.length) {
         const when = this.place(chunk.subarray(skip), take.rate, pressed);
         segment ??= this.began(job.line, take, when - (passed + skip) / take.rate);
-        segment.end = this.next;
+        segment.end = this.nextTime;
       }
       passed += chunk.length;
     });
-    this.next += take.gap;
+    this.next += Math.round(take.gap * this.context!.sampleRate);
     const own = segment as Segment | null;
-    if (own) own.end = this.next;
+    if (own) own.end = this.nextTime;
   }
 
   private began(line: number, take: Take, zero: number): Segment {
@@ -146,27 +150,27 @@ export class Player {
   /** Schedule samples after those before; when it begins. */
   private place(chunk: Int16Array, rate: number, pressed: number): number {
     const context = this.context!;
-    const soonest = context.currentTime + LEAD_S;
+    const soonest = Math.ceil((context.currentTime + LEAD_S) * context.sampleRate);
     if (this.next < soonest) {
       if (this.firstSoundMs !== null) this.gaps++;
-      this.next = Math.ceil(soonest * context.sampleRate) / context.sampleRate;
+      this.next = soonest;
     }
+    const when = this.nextTime;
     const buffer = context.createBuffer(1, chunk.length, rate);
     const samples = buffer.getChannelData(0);
     for (let i = 0; i < chunk.length; i++) samples[i] = chunk[i]! / 32768;
     const source = context.createBufferSource();
     source.buffer = buffer;
     source.connect(this.sink());
-    source.start(this.next);
+    source.start(when);
     source.onended = () => this.sources.delete(source);
     this.sources.add(source);
     if (this.firstSoundMs === null) {
-      this.firstSoundMs = performance.now() - pressed;
+      this.firstSoundMs = performance.now() - pressed + 1000 * (when - this.time());
       this.events.state("playing");
     }
-    const when = this.next;
     this.events.heard(chunk, rate, when);
-    this.next += chunk.length / rate;
+    this.next += Math.round((chunk.length * context.sampleRate) / rate);
     return when;
   }
 
@@ -198,7 +202,7 @@ export class Player {
 
   /** Wait until no more than `ahead` seconds are left to play. */
   private async room(signal: AbortSignal, ahead = AHEAD_S): Promise<void> {
-    while (this.next - this.time() > ahead) {
+    while (this.nextTime - this.time() > ahead) {
       if (signal.aborted) throw new DOMException("stopped", "AbortError");
       await new Promise((done) => setTimeout(done, 50));
     }

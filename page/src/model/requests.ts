@@ -8,6 +8,8 @@ export interface LineRequest extends Omit<Settings, "pause"> {
   phrases: { moras: { text: string; tone: 0 | 1; seconds: number[] | null }[] }[] | null;
   pause: number | null;
   next: string | null;
+  /** Of the voice's weights; the server's if there is none. */
+  precision?: string;
 }
 
 export function lineRequest(project: Project, lines: Line[], index: number, instead?: Correction | null): LineRequest {
@@ -41,11 +43,12 @@ function givenPhrases(correction: Correction | null, speed: number): LineRequest
   }));
 }
 
-/** A command that makes the same sound. */
-export function curlLine(origin: string, requests: LineRequest[], format: string): string {
+/** A command that makes the same sound; where the server asks for a key, it is taken from the environment. */
+export function curlLine(origin: string, requests: LineRequest[], format: string, withKey: boolean): string {
   const body = JSON.stringify({ format, lines: requests.map(compact) });
   const quoted = `'${body.replaceAll("'", "'\\''")}'`;
-  return `curl -sS ${origin}/studio/file -H 'Content-Type: application/json' -o sokuon.${format} --data-binary ${quoted}`;
+  const key = withKey ? ' -H "X-API-Key: $SOKUON_API_KEY"' : "";
+  return `curl -sS ${origin}/studio/file${key} -H 'Content-Type: application/json' -o sokuon.${format} --data-binary ${quoted}`;
 }
 
 /** Without what is null, which says the same. */

@@ -18,6 +18,11 @@ export function choices(voices: VoiceEntry[]): VoiceChoice[] {
   );
 }
 
+/** A choice as people read it: no name twice. */
+export function titleOf({ voice, speaker, style }: VoiceChoice): string {
+  return [...new Set([voice.key, speaker.name, style.name])].join("・");
+}
+
 /** What a name stands for; the nearest there is where it is unknown; null without any voice. */
 export function resolve(voices: VoiceEntry[], name: string): VoiceChoice | null {
   const all = choices(voices);

@@ -9,14 +9,17 @@ import { CastDialog } from "./Cast";
 import { Correct } from "./Correct";
 import { DictionaryDialog, WordDialog } from "./Dictionary";
 import type { WordDraft } from "./Dictionary";
+import { HelpDialog } from "./Help";
 import { Icon } from "./icons";
 import { KeepDialog } from "./Keep";
+import { useRoving } from "./roving";
+import { switchTheme } from "./theme";
 import { openProjectFile } from "./files";
 import { TextPane } from "./Text";
 import { Transport } from "./Transport";
 import { VoicePanel } from "./Voice";
 
-export type Opened = "keep" | "cast" | "dictionary" | "about" | null;
+export type Opened = "keep" | "cast" | "dictionary" | "about" | "help" | null;
 
 export function App() {
   const lang = useLanguage();
@@ -40,12 +43,14 @@ export function App() {
       {opened === "cast" && <CastDialog close={() => setOpened(null)} />}
       {opened === "dictionary" && <DictionaryDialog close={() => setOpened(null)} teach={setWord} />}
       {opened === "about" && <AboutDialog close={() => setOpened(null)} />}
+      {opened === "help" && <HelpDialog close={() => setOpened(null)} />}
       {word && <WordDialog draft={word} close={() => setWord(null)} />}
     </div>
   );
 }
 
 function Header({ open: show }: { open: (what: Opened) => void }) {
+  const other = useLanguage() === "ja" ? "en" : "ja";
   const title = useStore(app, (s) => s.history.now.title);
   const canUndo = useStore(app, (s) => s.history.past.length > 0);
   const canRedo = useStore(app, (s) => s.history.future.length > 0);
@@ -58,29 +63,37 @@ function Header({ open: show }: { open: (what: Opened) => void }) {
         class="title" aria-label={t("title")} placeholder={t("untitled")} value={title} maxLength={200}
         onInput={(e) => change({ title: e.currentTarget.value }, "title")}
       />
-      <nav class="tools" aria-label={t("project")}>
+      <div class="tools" role="toolbar" aria-label={t("tools")} {...useRoving<HTMLDivElement>("button")}>
         <Tool icon="undo" label={t("undo")} disabled={!canUndo} press={undo} />
         <Tool icon="redo" label={t("redo")} disabled={!canRedo} press={redo} />
         <span class="rule" />
-        <Tool icon="plus" label={t("newProject")} press={() => open(emptyProject())} />
-        <Tool icon="folder" label={t("openProject")} press={openProjectFile} />
-        <Tool icon="people" label={t("cast")} press={() => show("cast")} />
-        <Tool icon="book" label={t("dictionary")} press={() => show("dictionary")} />
+        <Named icon="plus" label={t("newProject")} press={() => open(emptyProject())} />
+        <Named icon="folder" label={t("openProject")} press={openProjectFile} />
+        <Named icon="people" label={t("cast")} press={() => show("cast")} />
+        <Named icon="book" label={t("dictionary")} press={() => show("dictionary")} />
+        <span class="rule" />
         <Tool icon="theme" label={t("theme")} press={switchTheme} />
-        <button class="plain" lang={useLanguage() === "ja" ? "en" : "ja"} onClick={() => setLanguage(useOther())}>
+        <Tool icon="help" label={t("help")} press={() => show("help")} />
+        <button class="plain" lang={other} onClick={() => setLanguage(other)}>
           {t("language")}
         </button>
-        <button class="primary" onClick={() => show("keep")}>
+        <button class="primary" aria-label={t("keep")} onClick={() => show("keep")}>
           <Icon name="save" />
-          {t("keep")}
+          <span>{t("keep")}</span>
         </button>
-      </nav>
+      </div>
     </header>
   );
 }
 
-function useOther() {
-  return document.documentElement.lang === "ja" ? "en" : "ja";
+/** A tool with its name beside it where there is room. */
+function Named({ icon, label, press }: { icon: Parameters<typeof Icon>[0]["name"]; label: string; press: () => void }) {
+  return (
+    <button class="tool named" aria-label={label} title={label} onClick={press}>
+      <Icon name={icon} />
+      <span>{label}</span>
+    </button>
+  );
 }
 
 export function Tool(props: { icon: Parameters<typeof Icon>[0]["name"]; label: string; disabled?: boolean; press: () => void }) {
@@ -100,7 +113,7 @@ function Banner() {
   return (
     <div class="banners" role="status" aria-live="polite">
       {!online && <p class="banner error">{t("offline")}</p>}
-      {needsKey && (
+      {needsKey !== "no" && (
         <form
           class="banner"
           onSubmit={(e) => {
@@ -110,10 +123,10 @@ function Banner() {
           }}
         >
           <label>
-            {t("needsKey")}{" "}
-            <input type="password" autocomplete="off" value={key} onInput={(e) => setOwn(e.currentTarget.value)} />
+            {t(needsKey === "wrong" ? "wrongKey" : "needsKey")}{" "}
+            <input type="password" autocomplete="off" required value={key} onInput={(e) => setOwn(e.currentTarget.value)} />
           </label>
-          <button class="primary">{t("save")}</button>
+          <button class="primary">{t("useKey")}</button>
         </form>
       )}
       {notice && (
@@ -124,12 +137,6 @@ function Banner() {
       )}
     </div>
   );
-}
-
-function switchTheme(): void {
-  const root = document.documentElement;
-  const dark = root.dataset["theme"] ? root.dataset["theme"] === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset["theme"] = dark ? "light" : "dark";
 }
 
 /** Keys that work everywhere; those without Ctrl only outside of fields. */

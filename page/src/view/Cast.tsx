@@ -1,7 +1,7 @@
 import { app, setCast } from "../app";
 import { t } from "../i18n";
 import { characters } from "../model/lines";
-import { choices, nameOf } from "../model/voices";
+import { choices, nameOf, titleOf } from "../model/voices";
 import { useStore } from "../store";
 import { Dialog } from "./Dialog";
 
@@ -20,7 +20,7 @@ export function CastDialog({ close }: { close: () => void }) {
           <select value={cast[name] ?? ""} onChange={(e) => setCast(name, e.currentTarget.value || null)}>
             <option value="">{t("narrator")}</option>
             {choices(voices).map((choice) => (
-              <option value={nameOf(choice)}>{nameOf(choice)}</option>
+              <option value={nameOf(choice)}>{titleOf(choice)}</option>
             ))}
           </select>
         </label>

@@ -11,6 +11,7 @@ import type { WordDraft } from "./Dictionary";
 import { Icon } from "./icons";
 import { Lengths } from "./Lengths";
 import { Pitch } from "./Pitch";
+import { useRoving } from "./roving";
 
 /** Of the selected sentence: accent phrases, readings, lengths, the pause after it. */
 export function Correct({ teach }: { teach: (word: WordDraft) => void }) {
@@ -20,7 +21,7 @@ export function Correct({ teach }: { teach: (word: WordDraft) => void }) {
   return (
     <section class="correct" aria-label={t("correct")}>
       <Head text={line?.text ?? null} />
-      {!line && <p class="hint">{t("correctHint")}</p>}
+      <p class="hint">{t(line ? "howToCorrect" : "correctHint")}</p>
       {line && (
         <div class="phrases" aria-busy={phrases === null}>
           {(phrases ?? []).map((phrase, i) => (
@@ -46,7 +47,7 @@ function Head({ text }: { text: string | null }) {
       {corrected && <span class="badge">{t("corrected")}</span>}
       <span class="grow" />
       {corrected && (
-        <div class="segments" role="group" aria-label={`${t("compare")} (B)`}>
+        <div class="segments" role="group" aria-label={`${t("compare")} (B)`} title={t("keyCompare") + " (B)"}>
           {(["A", "B"] as const).map((take) => (
             <button aria-pressed={heard === take} onClick={() => void playLine(take)}>
               {t(take === "A" ? "takeA" : "takeB")}
@@ -71,7 +72,7 @@ function PhraseCard({ phrase, at, teach }: { phrase: Phrase; at: number; teach: 
     <div class="phrase" role="group" aria-label={surface || reading}>
       <div class="written">
         <span>{surface || " "}</span>
-        <span class="actions">
+        <span class="actions" role="toolbar" aria-label={surface || reading} {...useRoving<HTMLSpanElement>("button")}>
           <Tool icon="edit" label={`${t("editReading")}: ${reading}`} press={() => setEditing(!editing)} />
           <Tool icon="book" label={`${t("teach")}: ${surface}`} press={() => teach(draft(phrase))} />
           <Tool icon="reset" label={`${t("resetPhrase")}: ${reading}`} press={() => void resetPhrase(at)} />
@@ -141,7 +142,7 @@ function ReadingBox({ reading, at, close }: { reading: string; at: number; close
 function JoinButton({ at }: { at: number }) {
   return (
     <button class="join" aria-label={t("joinNext")} title={t("joinNext")} onClick={() => correct((phrases) => join(phrases, at), "join")}>
-      <span aria-hidden="true">⌒</span>
+      <Icon name="link" />
     </button>
   );
 }

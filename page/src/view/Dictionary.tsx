@@ -6,6 +6,7 @@ import { morae, shown, toKatakana } from "../model/kana";
 import { tonesOf } from "../model/phrases";
 import { Dialog } from "./Dialog";
 import { COLUMN } from "./Pitch";
+import { useRoving } from "./roving";
 
 export interface WordDraft {
   surface: string;
@@ -97,6 +98,13 @@ function AccentChoice({ pieces, accent, set }: { pieces: string[]; accent: numbe
   );
 }
 
+/** A reading with a mark where the pitch falls. */
+function withFall(reading: string, accent: number): string {
+  const pieces = morae(reading);
+  if (!pieces || accent < 1) return `${reading}（${t("flat")}）`;
+  return [...pieces.slice(0, accent), "＼", ...pieces.slice(accent)].join("");
+}
+
 /** What was spoken before was read with other words. */
 function learned(): void {
   takes.clear();
@@ -116,11 +124,11 @@ export function DictionaryDialog({ close, teach }: { close: () => void; teach: (
   return (
     <Dialog name={t("dictionary")} close={close}>
       {!words.length && <p class="hint">{t("noWords")}</p>}
-      <ul class="words">
+      <ul class="words" {...useRoving<HTMLUListElement>("button")}>
         {words.map(([id, word]) => (
           <li>
             <span lang="ja">{word.surface}</span>
-            <span lang="ja">{`${word.pronunciation} (${word.accent_type})`}</span>
+            <span lang="ja">{withFall(word.pronunciation, word.accent_type)}</span>
             <button class="plain small" aria-label={`${t("forget")}: ${word.surface}`} onClick={() => void forget(id)}>{t("forget")}</button>
           </li>
         ))}

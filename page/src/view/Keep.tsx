@@ -1,3 +1,4 @@
+import { zipSync } from "fflate";
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { app, cut, failed, project, saveNow, timedLines } from "../app";
@@ -10,10 +11,12 @@ import { Dialog } from "./Dialog";
 import { download, fileName } from "./files";
 
 const FORMATS = ["wav", "flac", "mp3", "opus"] as const;
+const SCOPES = ["wholeStory", "eachSentence", "thisSentence"] as const;
+type Scope = (typeof SCOPES)[number];
 
 /** Everything that can be taken home. */
 export function KeepDialog({ close }: { close: () => void }) {
-  const [whole, setWhole] = useState(true);
+  const [scope, setScope] = useState<Scope>("wholeStory");
   const [status, setStatus] = useState<string | null>(null);
   const running = useRef<AbortController | null>(null);
   useEffect(() => () => running.current?.abort(), []);
@@ -24,24 +27,33 @@ export function KeepDialog({ close }: { close: () => void }) {
     await task(signal).catch(failed);
     if (!signal.aborted) setStatus(null);
   };
+  const told = (done: number, of: number) => setStatus(`${t("working")}… ${done} / ${of}`);
   const sound = (format: string) =>
     work(async (signal) => {
-      const blob = await api.file(await requests(whole), format, (bytes) => setStatus(`${t("working")}… ${kilobytes(bytes)}`), signal);
+      const lines = await requests(scope);
+      if (scope === "eachSentence") return download(fileName(project().title, "zip"), await zipped(lines, format, told, signal));
+      const blob = await api.file(lines, format, (bytes) => setStatus(`${t("working")}… ${kilobytes(bytes)}`), signal);
       download(fileName(project().title, format), blob);
     });
   const times = (kind: "srt" | "vtt" | "json") =>
     work(async (signal) => {
-      const lines = await timedLines((done) => setStatus(`${t("working")}… ${done} / ${app.get().lines.length}`), signal);
+      const only = scope === "thisSentence" ? app.get().selected : null;
+      const lines = await timedLines((done, of) => told(done, of), signal, only);
       const content = kind === "json" ? timings(lines) : subtitles(lines, kind);
       download(fileName(project().title, kind), content, kind === "json" ? "application/json" : "text/plain");
     });
   return (
     <Dialog name={t("keep")} close={close}>
+      <fieldset class="chips">
+        <legend class="hidden">{t("whatToKeep")}</legend>
+        {SCOPES.map((own) => (
+          <label>
+            <input type="radio" name="scope" checked={own === scope} onChange={() => setScope(own)} />
+            <span>{t(own)}</span>
+          </label>
+        ))}
+      </fieldset>
       <h3>{t("sound")}</h3>
-      <div class="segments" role="group" aria-label={t("sound")}>
-        <button aria-pressed={whole} onClick={() => setWhole(true)}>{t("wholeStory")}</button>
-        <button aria-pressed={!whole} onClick={() => setWhole(false)}>{t("thisSentence")}</button>
-      </div>
       <div class="row">
         {FORMATS.map((format) => (
           <button class="plain boxed" onClick={() => void sound(format)()}>{format === "opus" ? "Opus" : format.toUpperCase()}</button>
@@ -58,7 +70,7 @@ export function KeepDialog({ close }: { close: () => void }) {
         <button class="plain boxed" onClick={saveProject}>{t("saveProject")}</button>
       </div>
       <h3>{t("curl")}</h3>
-      <Curl whole={whole} />
+      <Curl scope={scope} />
       {status !== null && (
         <p class="status" role="status">
           {status}{" "}
@@ -74,18 +86,34 @@ function saveProject(): void {
   download(fileName(project().title, "sokuon.json"), toFile(project()), "application/json");
 }
 
-async function requests(whole: boolean): Promise<LineRequest[]> {
+/** Sentences that stand alone have no pause to the next one. */
+async function requests(scope: Scope): Promise<LineRequest[]> {
   const lines = await cut();
   const all = lines.map((_, i) => lineRequest(project(), lines, i));
-  return whole ? all : all.slice(app.get().selected, app.get().selected + 1);
+  if (scope === "wholeStory") return all;
+  const alone = all.map((request) => ({ ...request, next: null }));
+  return scope === "eachSentence" ? alone : alone.slice(app.get().selected, app.get().selected + 1);
 }
 
-function Curl({ whole }: { whole: boolean }) {
+/** A file for each line, numbered, named as it begins, in one ZIP. */
+async function zipped(lines: LineRequest[], format: string, told: (done: number, of: number) => void, signal: AbortSignal): Promise<Blob> {
+  const files: Record<string, Uint8Array> = {};
+  const digits = String(lines.length).length;
+  for (const [i, line] of lines.entries()) {
+    told(i, lines.length);
+    const blob = await api.file([line], format, () => {}, signal);
+    const name = fileName(`${String(i + 1).padStart(digits, "0")}_${[...line.text.trim()].slice(0, 20).join("")}`, format);
+    files[name] = new Uint8Array(await blob.arrayBuffer());
+  }
+  return new Blob([zipSync(files, { level: 0 })], { type: "application/zip" });
+}
+
+function Curl({ scope }: { scope: Scope }) {
   const [command, setCommand] = useState("");
   const [copied, setCopied] = useState(false);
   useEffect(() => {
-    void requests(whole).then((own) => setCommand(curlLine(location.origin, own, "wav")), failed);
-  }, [whole]);
+    void requests(scope).then((own) => setCommand(curlLine(location.origin, own, "wav", api.hasKey())), failed);
+  }, [scope]);
   const copy = () => navigator.clipboard.writeText(command).then(() => setCopied(true), failed);
   return (
     <div class="curl">

@@ -3,15 +3,16 @@ import { t } from "../i18n";
 import { shown } from "../model/kana";
 import type { Mora, Phrase } from "../model/phrases";
 import { length, withLength, withoutLength } from "../model/phrases";
+import { useRoving } from "./roving";
 
 const HEIGHT = 46;
 const FULL_S = 0.25; // a bar of full height
 const STEP_S = 0.01;
 
-/** A bar for each mora: as high as it is long; dragged, or moved by arrow keys; a double click makes it automatic. */
+/** A bar for each mora: as high as it is long; dragged, or moved by ↑ and ↓; a double click makes it automatic. */
 export function Lengths({ phrase, at }: { phrase: Phrase; at: number }) {
   return (
-    <div class="lengths">
+    <div class="lengths" role="group" aria-label={t("lengths")} {...useRoving<HTMLDivElement>("[role=slider]", "row")}>
       {phrase.moras.map((mora, place) => (
         <Bar mora={mora} at={at} place={place} />
       ))}
@@ -28,7 +29,7 @@ function Bar({ mora, at, place }: { mora: Mora; at: number; place: number }) {
   const high = Math.min(1, seconds / FULL_S) * HEIGHT;
   return (
     <div
-      class={mora.given ? "length given" : "length"} role="slider" tabIndex={0} aria-orientation="vertical"
+      class={mora.given ? "length given" : "length"} role="slider" aria-orientation="vertical"
       aria-label={`${t("lengthOf")}: ${shown(mora.text)}`} aria-valuemin={0} aria-valuemax={2000} aria-valuenow={Math.round(seconds * 1000)}
       aria-valuetext={`${Math.round(seconds * 1000)} ms`} title={`${Math.round(seconds * 1000)} ms`}
       onPointerDown={(e) => grab(e, seconds, set)} onDblClick={free} onKeyDown={(e) => byKey(e, seconds, set, free)}
@@ -61,8 +62,8 @@ function grab(event: PointerEvent & { currentTarget: HTMLElement }, seconds: num
 
 function byKey(event: KeyboardEvent, seconds: number, set: (seconds: number) => void, free: () => void): void {
   const step = event.shiftKey ? 5 * STEP_S : STEP_S;
-  if (event.key === "ArrowUp" || event.key === "ArrowRight") set(seconds + step);
-  else if (event.key === "ArrowDown" || event.key === "ArrowLeft") set(seconds - step);
+  if (event.key === "ArrowUp") set(seconds + step);
+  else if (event.key === "ArrowDown") set(seconds - step);
   else if (event.key === "Delete" || event.key === "Backspace") free();
   else return;
   event.preventDefault();

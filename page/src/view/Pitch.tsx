@@ -3,6 +3,7 @@ import { t } from "../i18n";
 import { shown } from "../model/kana";
 import type { Phrase } from "../model/phrases";
 import { accentOf, sounding, split, withAccent } from "../model/phrases";
+import { useRoving } from "./roving";
 
 export const COLUMN = 32; // pixels of a mora
 const HEIGHT = 38;
@@ -13,7 +14,7 @@ export function Pitch({ phrase, at, name, edit }: { phrase: Phrase; at: number; 
   return (
     <>
       <Line phrase={phrase} at={at} name={name} />
-      <div class="kana" onDblClick={edit}>
+      <div class="kana" onDblClick={edit} {...useRoving<HTMLDivElement>("button")}>
         {phrase.moras.map((mora, i) => (
           <span class={mora.tone ? "high" : undefined} lang="ja">
             {i > 0 && (

@@ -5,6 +5,7 @@ import { t } from "../i18n";
 import type { Preset } from "../model/presets";
 import { fromPreset, toPreset } from "../model/presets";
 import { useStore } from "../store";
+import { useRoving } from "./roving";
 
 /** Voice and sliders under a name, kept by the server: VOICEVOX clients have the same list. */
 export function Presets() {
@@ -23,7 +24,7 @@ export function Presets() {
   return (
     <details class="presets" onToggle={(e) => e.currentTarget.open && void load()}>
       <summary>{t("presets")}</summary>
-      <ul>
+      <ul {...useRoving<HTMLUListElement>("button")}>
         {all.map((preset) => (
           <li key={preset.id}>
             <button class="plain grow" title={t("apply")} onClick={() => setSettings(fromPreset(preset, voices))}>{preset.name}</button>

@@ -11,7 +11,7 @@ export function Transport() {
   const first = useStore(app, (s) => s.firstSoundMs);
   const idle = playing === "idle";
   return (
-    <section class="transport" aria-label={t("play")} data-state={playing} data-first-sound-ms={first ?? undefined}>
+    <section class="transport" aria-label={t("play")} data-state={playing} data-first-sound-ms={first ?? undefined} data-late={player.gaps}>
       <button
         class="round" aria-label={idle ? t("play") : t("stop")} title={`${idle ? t("play") : t("stop")} (Ctrl+Enter)`}
         onClick={() => (idle ? void playFromHere() : stop())}

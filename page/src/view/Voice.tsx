@@ -11,7 +11,8 @@ import type { Opened } from "./App";
 import { Icon } from "./icons";
 import { Presets } from "./Presets";
 
-const MANY = 7;
+const MANY = 7; // voices, of which one is found by typing
+const ROWS = 5;
 
 export function VoicePanel({ open }: { open: (what: Opened) => void }) {
   useLanguage();
@@ -44,7 +45,7 @@ function Picker({ voices, choice }: { voices: VoiceEntry[]; choice: VoiceChoice 
       )}
       <label class="field">
         <span>{t("voice")}</span>
-        <select value={voice.key} onChange={(e) => choose(resolve(voices, e.currentTarget.value))}>
+        <select value={voice.key} size={voices.length > MANY ? ROWS : 1} onChange={(e) => choose(resolve(voices, e.currentTarget.value))}>
           {found.map((v) => (
             <option value={v.key}>{v.key}</option>
           ))}

@@ -32,6 +32,6 @@ function openProject(content: string): void {
 
 /** A name that every file system takes. */
 export function fileName(title: string, ending: string): string {
-  const plain = title.replace(/[\\/:*?"<>|\u0000-\u001f]/g, "_").trim();
+  const plain = title.replace(/[\\/:*?"<>|\u0000-\u001f\u202a-\u202e\u2066-\u2069]/g, "_").trim();
   return `${plain || "sokuon"}.${ending}`;
 }

@@ -17,6 +17,8 @@ const PATHS = {
   folder: "M3 5h5l2 2h7v9H3z",
   people: "M7 9.5a3 3 0 100-6 3 3 0 000 6zM2 17c0-3 2.2-5 5-5s5 2 5 5M13 9a2.5 2.5 0 10-1-4.8M14 12c2.4.3 4 2.2 4 5",
   plus: "M10 4v12M4 10h12",
+  help: "M10 2.5a7.5 7.5 0 100 15 7.5 7.5 0 000-15zM7.8 8a2.2 2.2 0 114 1.3c-.9.6-1.8 1-1.8 2.2M10 14v.01",
+  link: "M8.5 11.5l3-3M7 9.5L5 11.5a2.5 2.5 0 003.5 3.5l2-2M13 10.5l2-2A2.5 2.5 0 0011.5 5l-2 2",
 } as const;
 
 export function Icon({ name }: { name: keyof typeof PATHS }) {

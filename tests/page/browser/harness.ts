@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 
-const PYTHON = process.env["PYTHON"] ?? "python3";
+export const PYTHON = process.env["PYTHON"] ?? "python3";
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
@@ -27,12 +27,16 @@ export class Server {
   private process: ChildProcess | null = null;
   readonly folder = mkdtempSync(join(tmpdir(), "sokuon-page-"));
 
-  private constructor(readonly port: number) {
+  private constructor(
+    readonly port: number,
+    private options: string[],
+  ) {
     writeFileSync(join(this.folder, "dictionary.json"), '{"words": []}\n');
   }
 
-  static async started(): Promise<Server> {
-    const server = new Server(await freePort());
+  /** A server with further options or voices on its command line. */
+  static async started(...options: string[]): Promise<Server> {
+    const server = new Server(await freePort(), options);
     await server.start();
     return server;
   }
@@ -42,7 +46,10 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const command = ["-m", "sokuon", "serve", "--port", String(this.port), "--dictionary", join(this.folder, "dictionary.json"), "--log-level", "warning"];
+    const command = [
+      "-m", "sokuon", "serve", ...this.options,
+      "--port", String(this.port), "--dictionary", join(this.folder, "dictionary.json"), "--log-level", "warning",
+    ];
     const environment = { ...process.env, SOKUON_DATA: join(this.folder, "data") };
     const own = (this.process = spawn(PYTHON, command, { env: environment, stdio: ["ignore", "inherit", "inherit"] }));
     for (const end = Date.now() + 60_000; Date.now() < end; await pause(100)) {
@@ -51,6 +58,13 @@ export class Server {
       if (answer?.ok) return;
     }
     throw new Error("the server did not start");
+  }
+
+  /** A figure of /metrics, summed over its labels. */
+  async figure(name: string): Promise<number> {
+    const page = await (await fetch(`${this.url}/metrics`)).text();
+    const lines = [...page.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)$`, "gm"))];
+    return lines.reduce((sum, line) => sum + Number(line[1]), 0);
   }
 
   async kill(): Promise<void> {
@@ -69,8 +83,15 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", ...QUIET] });
 }
 
-/** A page in a fresh profile. Everything the console complains of is kept in `errors`. */
+/** A page in a fresh profile, once it shows how a sentence is read. Everything the console complains of is in `errors`. */
 export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Opened> {
+  const opened = await openBarePage(browser, url, options);
+  await opened.page.locator(".phrase").first().waitFor();
+  return opened;
+}
+
+/** The same before the server has answered anything. */
+export async function openBarePage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Opened> {
   const context = await browser.newContext({ locale: "ja-JP", viewport: { width: 1280, height: 860 }, acceptDownloads: true, ...options });
   const page = await context.newPage();
   const errors: string[] = [];
@@ -79,7 +100,6 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   await page.addInitScript(listen);
   await page.goto(url);
   await page.getByRole("button", { name: /^(再生|Play)$/ }).waitFor();
-  await page.locator(".phrase").first().waitFor();
   return { page, context, errors };
 }
 
@@ -122,3 +142,44 @@ export async function setText(page: Page, text: string): Promise<void> {
 }
 
 export const heard = (page: Page) => page.evaluate(() => window.heard.peak);
+
+export const press = (page: Page, name: string) => page.getByRole("button", { name, exact: true }).click();
+
+/** Waits for a state of the transport. */
+export const state = (page: Page, name: "idle" | "waiting" | "playing" | "paused") => page.locator(`.transport[data-state=${name}]`).waitFor();
+
+export interface Studio {
+  server: Server;
+  browser: Browser;
+  opened: Opened;
+  page: Page;
+}
+
+/** Tests with a server and a browser for the file, and a new page each; what the console complains of fails them. */
+export const studioTest = test.extend<Studio>({
+  server: [
+    async ({}, use) => {
+      const server = await Server.started();
+      await use(server);
+      await server.kill();
+    },
+    { scope: "file" },
+  ],
+  browser: [
+    async ({}, use) => {
+      const browser = await openBrowser();
+      await use(browser);
+      await browser.close();
+    },
+    { scope: "file" },
+  ],
+  opened: async ({ server, browser }, use) => {
+    const opened = await openPage(browser, server.url);
+    await use(opened);
+    expect(opened.errors).toEqual([]);
+    await opened.context.close();
+  },
+  page: async ({ opened }, use) => {
+    await use(opened.page);
+  },
+});

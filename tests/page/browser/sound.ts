@@ -6,6 +6,10 @@ import { FrameReader } from "../../../page/src/audio/frames";
 export interface Spoken {
   rate: number;
   samples: Float64Array;
+  /** Lengths of the pieces that came. */
+  pieces: number[];
+  /** Seconds of silence that are to follow. */
+  gap: number;
   /** Of each phone with the blank after it: name, begin, end, in seconds. */
   phones: [string, number, number][];
 }
@@ -17,14 +21,17 @@ export async function nextLine(page: Page, act: () => Promise<void>): Promise<Sp
   return spoken(await answer);
 }
 
-async function spoken(answer: Response): Promise<Spoken> {
+export async function spoken(answer: Response): Promise<Spoken> {
   expect(answer.status()).toBe(200);
   const reader = new FrameReader();
   const frames = reader.push(new Uint8Array(await answer.body()));
   expect(reader.isEmpty).toBe(true);
   expect(frames.at(-1)?.head.end).toBe(true);
   const samples = Float64Array.from(frames.flatMap((f) => [...f.samples]), (s) => s / 32768);
-  return { rate: frames[0]!.head.rate!, samples, phones: withBlanks(frames.flatMap((f) => f.head.phones ?? [])) };
+  return {
+    rate: frames[0]!.head.rate!, samples, pieces: frames.map((f) => f.samples.length).filter(Boolean), gap: frames.at(-1)!.head.gap!,
+    phones: withBlanks(frames.flatMap((f) => f.head.phones ?? [])),
+  };
 }
 
 function withBlanks(slots: [string, number, number][]): [string, number, number][] {

@@ -105,9 +105,11 @@ describe("projects", () => {
   });
 
   test("the command survives a shell", () => {
-    const command = curlLine("http://h", [{ ...lineRequest(project, [{ text: "it's", start: 0, end: 4, character: null, paragraph: false }], 0) }], "wav");
+    const command = curlLine("http://h", [{ ...lineRequest(project, [{ text: "it's", start: 0, end: 4, character: null, paragraph: false }], 0) }], "wav", false);
     expect(command).toContain(`it'\\''s`);
     expect(command).not.toContain("null");
+    expect(command).not.toContain("X-API-Key");
+    expect(curlLine("http://h", [], "wav", true)).toContain('-H "X-API-Key: $SOKUON_API_KEY"');
   });
 });
 
