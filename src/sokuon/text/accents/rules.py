@@ -130,6 +130,38 @@ RULES: tuple[Rule, ...] = (
     Rule(_words("そう"), kind="名詞:接尾:助動詞語幹", after_kind="動詞", state=State.ACCENTED, classes="F4@1"),
     # 〜ねば after a flat verb: the pitch falls before ば, as in 行けば (NHK).
     Rule(_words("ぬ"), form="仮定", after_kind="動詞", state=State.FLAT, classes="F2@1"),
+    # たい takes the kernel of an accented verb, too (NHK; SS have it for flat ones only).
+    Rule(_words("たい"), kind="助動詞", after_kind="動詞", classes="F4@1"),
+    # でしょう, だろう after a flat word: the pitch falls in ショー, ロー; しよう of する in ヨー (NHK).
+    Rule(_words("です だ"), kind="助動詞", form="未然形", after=_words("た だ"), state=State.FLAT, classes="F4@2"),
+    Rule(_words("です だ"), kind="助動詞", form="未然形", after_kind="名詞", state=State.FLAT, classes="F2@2"),
+    Rule(_words("です だ"), kind="助動詞", form="未然形", after_kind="動詞", state=State.FLAT, classes="F2@2"),
+    Rule(_words("う"), kind="助動詞", after=_words("しよ"), state=State.FLAT, classes="F2@0"),
+    # Hearsay 〜そうだ goes on with its predicate (NHK); the dictionary takes it for a noun at times.
+    *(
+        Rule(_words(word), kind=kind, after_kind=after, state=state, begins=False, classes=classes)
+        for word, kind in (("そう", "名詞:特殊:助動詞語幹"), ("そうだ", "名詞:サ変接続"))
+        for after in ("動詞", "形容詞", "助動詞")
+        for state, classes in ((State.FLAT, "F4@1"), (State.ACCENTED, "F1"))
+    ),
+    Rule(_words("より"), kind="助詞:格助詞", after_kind="動詞", state=State.FLAT, classes="F2@1"),
+    # ほど leaves an accented word its kernel (NHK).
+    Rule(_words("ほど"), kind="助詞", state=State.ACCENTED, classes="F1"),
+    # Short forms of 〜ている, 〜てしまう, 〜ておく are said as these: the verb keeps its accent (NHK).
+    Rule(_words("てる でる ちゃう じゃう とく どく"), kind="動詞:非自立", after_kind="動詞", classes="F1"),
+    Rule(_words("た"), kind="助動詞", after=_words("て で"), state=State.FLAT, classes="F2@1"),
+    # Adjectives in っぽい, and compound verbs in 続ける, 始める, 終わる, 終える: as all of their kind (NHK).
+    Rule(_words("っぽい"), kind="形容詞:接尾", classes="F4@2"),
+    *(
+        Rule(_words(words), kind="動詞", form=form, after_kind="動詞", classes=classes)
+        for words, form, classes in (
+            ("続ける つづける 始める はじめる", "連用", "F4@2"),
+            ("続ける つづける 始める はじめる", "", "F4@3"),
+            ("終わる おわる", "", "F4@2"),
+            ("終える おえる", "連用", "F4@1"),
+            ("終える おえる", "", "F4@2"),
+        )
+    ),
     # Passives of flat verbs are flat, those of サ変 nouns keep the noun's accent (SS: F1, NHK).
     Rule(_words("れる られる"), kind="動詞:接尾", state=State.FLAT, classes="F1"),
     Rule(_words("れる"), kind="動詞:接尾", after=_words("さ"), classes="F1"),
@@ -137,16 +169,19 @@ RULES: tuple[Rule, ...] = (
     Rule(_words("ある"), kind="助動詞", after=_words("で"), state=State.FLAT, classes="F2@1"),
     # 〜ている stays flat after a flat verb (NHK); OpenJTalk puts the kernel on its る.
     Rule(_words("いる"), kind="動詞:非自立", after=_words("て で"), state=State.FLAT, classes="F1"),
+    # Flat 〜ない and flat adjectives before a particle or です: the pitch falls before い (NHK).
+    *(
+        Rule(
+            _words("と が から ので のに けど けれど けれども の し です だ"),
+            after=after,
+            after_kind=kind,
+            state=State.FLAT,
+            classes="F2@-1",
+        )
+        for after, kind in ((_words("ない"), "助動詞"), (_words(""), "形容詞"))
+    ),
     # 接続助詞 が after a flat predicate: the pitch falls before it (NHK).
     Rule(_words("が"), kind="助詞:接続助詞", state=State.FLAT, classes="F2@0"),
-    # Flat 〜ない before a particle: the pitch falls after な (NHK).
-    Rule(
-        _words("と が から ので のに けど けれど の し"),
-        after=_words("ない"),
-        after_kind="助動詞",
-        state=State.FLAT,
-        classes="F2@-1",
-    ),
     # 億円, 兆円: the kernel is the number's (NHK).
     Rule(_words("円"), kind="名詞:接尾:助数詞", after=_words("億 兆"), classes="F4@-1"),
     # A count that is said without a particle after it is an adverb, and flat (NHK): 四回、.
