@@ -2,7 +2,7 @@
 
     sokuon serve & python bench/serve.py http://127.0.0.1:50021
     python bench/serve.py --own            # starts the server and a naive one, takes turns, compares
-    python bench/serve.py --all --voice VOICE --bert BERT    # everything below for two voices: 8 minutes, writes
+    python bench/serve.py --all [--voice VOICE --bert BERT]  # everything below for this voice, 5 minutes: goes into
                                                              # bench/results/serve.{md,json,png}
 
 Speaks plain HTTP to /v1/audio/speech with `response_format: pcm` (24 kHz), so any server of that API can be measured;
@@ -10,7 +10,8 @@ Speaks plain HTTP to /v1/audio/speech with `response_format: pcm` (24 kHz), so a
 than it is needed is a gap, and the next sentence is asked for when the last one has been heard (closed loop). `--rate`
 sends requests at random moments (Poisson arrivals) whatever becomes of them (open loop). `--files` callers do not play
 but ask for the next sound when they have the last: what the server can make at most, beside `speak` alone. `--leave` of
-the listeners go away after the first byte. `--overhead` compares a request with the same call of the engine.
+the listeners go away after the first byte; what that frees is in the report of `--all`. `--overhead` compares a request
+with the same call of the engine.
 
 x is seconds of sound received per second while the round lasted; what listeners still play afterwards does not count.
 The last line is JSON. Needs nothing but Python; `--plot` needs matplotlib.
@@ -303,12 +304,11 @@ async def rounds(options: argparse.Namespace, name: str, url: str, pid: int) -> 
 
 def show(done: Round) -> None:
     """Print one row."""
-    print(row(done), flush=True)
+    print(row(done.figures()), flush=True)
 
 
-def row(done: Round) -> str:
-    """Of the table."""
-    f = done.figures()
+def row(f: dict) -> str:
+    """Of the table, by a round's figures."""
     return (
         f"| {f['server']} | {f['listeners']} | {f['requests']} | {f['errors']} | {f['first_p50']} | {f['first_p95']} "
         f"| {f['first_p99']} | {f['gaps']} | {f['gap_s']} | {f['x']} | {f['health_p95_ms']} | {f['memory_mb']} |"
@@ -399,41 +399,91 @@ HEAD = (
 )
 
 
+def leaving(options: argparse.Namespace, times: int = 12) -> dict[str, float]:
+    """Medians of what a listener costs who hears the longest text whole, or leaves after the first bytes: processor
+    seconds of the server, and seconds from the leaving until no request is under way."""
+    port = free_port()
+    with started([*SERVE, *voice_arguments(options), "--port", str(port)], port) as pid:
+        client = Client(f"http://127.0.0.1:{port}", options.speaker, None, None)
+        found: dict[str, list[float]] = {"whole_cpu_s": [], "left_cpu_s": [], "free_after_s": []}
+
+        async def one(number: int, leaves: bool) -> None:
+            text = f"{number}番。{TEXTS[-1]}{TEXTS[1]}"  # never the same: the server keeps BERT rows
+            before = processor_seconds(pid)
+            await client.ask(text, False, leaves)
+            left = time.monotonic()
+            while await busy(client):
+                await asyncio.sleep(0.002)
+            if leaves:
+                found["free_after_s"].append(time.monotonic() - left)
+            found["left_cpu_s" if leaves else "whole_cpu_s"].append(processor_seconds(pid) - before)
+
+        async def turns() -> None:
+            for number in range(2 * times + 2):
+                await one(number, bool(number % 2))
+
+        asyncio.run(turns())
+    return {name: round(statistics.median(values[1:]), 3) for name, values in found.items()}
+
+
+async def busy(client: Client) -> bool:
+    """Whether the server has a request under way, by its own word."""
+    page = b"".join([data async for data in client.post("/metrics", b"", "GET")])
+    return b"sokuon_requests_under_way 0.0" not in page
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used of the processors, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+RESULTS = Path(__file__).parent / "results"
+
+
 def everything(options: argparse.Namespace) -> None:
-    """Both voices, every load: the report, its figures and its plot beside the other results."""
-    folder = Path(__file__).parent / "results"
-    parts, data, drawn = [], {}, []
-    sets = [("built-in voice", [], None, [1, 4, 16, 32], [2.0], [16])]
-    if options.voice:
-        sets.append(("full-size voice", options.voice, options.bert, [1, 4, 8, 11, 16], [1.0], [16]))
-    for name, voice, bert, listeners, rates, files in sets:
-        o = argparse.Namespace(**{**vars(options), "voice": voice, "bert": bert, "listeners": listeners})
-        o.rate, o.files = rates, files
-        print(f"\n{name}\n{HEAD}", flush=True)
-        engine, added = alone(o, 6), overhead(o)
-        seen = own(o)
-        drawn += [(f"{r.name}, {name}", r) for r in seen if not r.name.endswith(("files", "/s"))]
-        most = max(r.figures()["x"] for r in seen if r.name.startswith("sokuon serve,") and r.name.endswith("files"))
-        rows = "\n".join(row(r) for r in seen)
-        parts.append(
-            f"## {name[0].upper()}{name[1:]}\n\n{HEAD}\n{rows}\n\n"
-            f"The engine alone: `speak` {engine[0]}x, as many callers as processors with a thread each {engine[1]}x. "
-            f"The server at most: {most}x, {100 * most / engine[0]:.0f} % of `speak`.\nA request for a short WAV takes "
-            f"{added['request_ms']} ms, the same call of the engine {added['engine_ms']} ms: the server adds "
-            f"{added['added_ms']} ms (medians of 60, in turns).\n"
-        )
-        data[name] = {"alone": engine, "overhead": added, "rounds": [r.figures() for r in seen]}
+    """One voice, every load: its figures go beside those of the other, then the report and its plot are made again."""
+    name = "full-size voice" if options.voice else "built-in voice"
+    engine, added, left = alone(options, 6), overhead(options), leaving(options)
+    options.listeners = [1, 2, 4, 8, max(9, int(engine[0]) - 1), 16] if options.voice else [1, 4, 16, 32]
+    options.rate, options.files = [1.0 if options.voice else 2.0], [16]
+    print(f"\n{name}\n{HEAD}", flush=True)
+    rows = [done.figures() for done in own(options)]
+    file = RESULTS / "serve.json"
+    data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    data[name] = {"machine": machine_line(), "alone": engine, "overhead": added, "leaving": left, "rounds": rows}
+    file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    report(data)
+
+
+def report(data: dict[str, dict]) -> None:
+    """bench/results/serve.md and its plot."""
     head = (
         "# Listeners of a server\n\n"
-        f"`python bench/serve.py --all --voice VOICE --bert BERT` on {machine_line()}.\n"
+        "`python bench/serve.py --all [--voice VOICE --bert BERT]`, once for each voice.\n"
         "The naive server is FastAPI, one lock and `speak` (`bench/clients/naive_server.py`); the two take turns;\n"
         "listeners and servers share the processors. Listeners hear one text after the other in real time; callers\n"
         "for files do not play; `2/s` are requests at random moments. x is seconds of sound received per second.\n\n"
         "![First byte and gaps over the number of listeners](serve.png)\n\n"
     )
-    plot(drawn, folder / "serve.png")
-    (folder / "serve.md").write_text(head + "\n".join(parts), encoding="utf-8")
-    (folder / "serve.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "serve.md").write_text(head + "\n".join(map(section, data, data.values())), encoding="utf-8")
+    plot([(f"{r['server']}, {name}", r) for name in data for r in data[name]["rounds"]], RESULTS / "serve.png")
+
+
+def section(name: str, data: dict) -> str:
+    """Of the report: one voice."""
+    (speak, callers), added, left = data["alone"], data["overhead"], data["leaving"]
+    most = max(r["x"] for r in data["rounds"] if r["server"].startswith("sokuon serve,") and "files" in r["server"])
+    rows = "\n".join(map(row, data["rounds"]))
+    return (
+        f"## {name[0].upper()}{name[1:]}\n\n{data['machine']}\n\n{HEAD}\n{rows}\n\n"
+        f"The engine alone: `speak` {speak}x, as many callers as processors with a thread each {callers}x. "
+        f"The server at most: {most}x, {100 * most / speak:.0f} % of `speak`.\nA request for a short WAV takes "
+        f"{added['request_ms']} ms, the same call of the engine {added['engine_ms']} ms: the server adds "
+        f"{added['added_ms']} ms (medians of 60, in turns).\nA listener who leaves after the first bytes costs "
+        f"{left['left_cpu_s']} s of the processors, one who hears all {left['whole_cpu_s']} s; "
+        f"{left['free_after_s']} s after the leaving no request is under way (medians of 12, in turns).\n"
+    )
 
 
 def machine_line() -> str:
@@ -444,19 +494,20 @@ def machine_line() -> str:
     return ", ".join(str(value) for value in describe_machine().values())
 
 
-def plot(seen: list[tuple[str, Round]], path: Path) -> None:
-    """First byte and gaps over the number of listeners."""
+def plot(rows: list[tuple[str, dict]], path: Path) -> None:
+    """First byte and gaps over the number of listeners who play; rows with their names."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    playing = [(name, f) for name, f in rows if f["listeners"] and "files" not in f["server"]]
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5))
-    for name in dict.fromkeys(name for name, r in seen if r.listeners):
-        own_rounds = [r.figures() for label, r in seen if label == name]
-        counts = sorted({int(f["listeners"]) for f in own_rounds})
+    for name in dict.fromkeys(name for name, _ in playing):
+        own_rows = [f for label, f in playing if label == name]
+        counts = sorted({int(f["listeners"]) for f in own_rows})
         for axis, key in zip(axes, ("first_p95", "gap_s"), strict=True):
-            values = [statistics.median(float(f[key]) for f in own_rounds if f["listeners"] == n) for n in counts]
+            values = [statistics.median(float(f[key]) for f in own_rows if f["listeners"] == n) for n in counts]
             axis.plot(counts, values, marker="o", label=name)
     for axis, title in zip(axes, ("first byte, p95 (s)", "seconds of gaps"), strict=True):
         axis.set(xlabel="listeners", title=title)
@@ -480,8 +531,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, nargs="*", default=[], help="open loop: requests a second")
     parser.add_argument("--files", type=int, nargs="*", default=[], help="callers who do not play")
     parser.add_argument("--overhead", action="store_true", help="only what a request adds to a call of the engine")
-    parser.add_argument("--all", action="store_true", help="all loads for the built-in voice and --voice: the report")
-    parser.add_argument("--seconds", type=float, default=14)
+    parser.add_argument("--all", action="store_true", help="all loads for the built-in voice or --voice: the report")
+    parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--leave", type=float, default=0.0, help="share of listeners who leave after the first byte")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--plot", type=Path)
@@ -498,7 +549,7 @@ def main() -> None:
     else:
         parser.error("give a URL, or --own")
     if options.plot:
-        plot([(r.name, r) for r in seen], options.plot)
+        plot([(r.name, r.figures()) for r in seen], options.plot)
     machine = {
         "machine": platform.processor() or platform.machine(),
         "processors": os.cpu_count(),
