@@ -18,9 +18,9 @@ async def main() -> None:
     voicevox.speaker = speakers[0]["styles"][0]["id"]
     plain = await voicevox.synthesize("こんにちは、世界。")
     lively = await voicevox.synthesize("こんにちは、世界。", {"styled_text": "[face:joy]こんにちは"})
-    spoken = await OpenAISpeechSynthesizer(
-        openai_api_key="none", base_url=f"{URL}/v1", speaker="alloy"
-    ).synthesize("こんにちは、世界。")
+    spoken = await OpenAISpeechSynthesizer(openai_api_key="none", base_url=f"{URL}/v1", speaker="alloy").synthesize(
+        "こんにちは、世界。"
+    )
     for sound in (plain, lively, spoken):
         with wave.open(io.BytesIO(sound)) as file:
             assert file.getnframes() / file.getframerate() > 0.5
