@@ -240,6 +240,16 @@ def test_bad_phrases_are_422(http: httpx.Client, style: int) -> None:
     assert http.post("/synthesis", params={"speaker": style}, json=query).status_code == 422
 
 
+@pytest.mark.parametrize("route", ["/synthesis", "/cancellable_synthesis", "/streaming_synthesis"])
+def test_no_speed_stretches_silence_without_end(http: httpx.Client, style: int, route: str) -> None:
+    slow = query_of(http, style, "はい") | {"speedScale": 5e-324}
+    slowest_voice_can = slow | {"speedScale": 0.1}
+    assert len(spoken(http, style, slow, route)) == len(spoken(http, style, slowest_voice_can, route))
+    long = slow | {"prePhonemeLength": 10.0}
+    reply = http.post(route, params={"speaker": style}, json=long)
+    assert (reply.status_code, "longer than a minute" in reply.text) == (422, True)
+
+
 @pytest.mark.parametrize("word", ["True", "true", "1", "False", "false", "0"])
 def test_every_spelling_of_a_truth(http: httpx.Client, style: int, word: str) -> None:
     query = query_of(http, style, "はい？")

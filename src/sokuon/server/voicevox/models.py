@@ -53,6 +53,11 @@ class AudioQuery(_Body):
     outputStereo: bool
     kana: str | None = None
 
+    @property
+    def pace(self) -> float:
+        """The speed at which it is spoken: `speedScale`, as far as a voice can follow it."""
+        return min(max(self.speedScale, 0.1), 10.0)
+
 
 class Preset(_Body):
     """Named settings of a style."""

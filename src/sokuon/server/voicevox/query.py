@@ -52,7 +52,7 @@ class Script:
 def options_of(query: AudioQuery) -> SynthesisOptions:
     """The engine's options for a query (spec http-api 2.5)."""
     return SynthesisOptions(
-        speed=min(max(query.speedScale, 0.1), 10.0),
+        speed=query.pace,
         style_weight=_style_weight(query.intonationScale),
         sdp_ratio=_sdp_ratio(query.tempoDynamicsScale),
         pitch=min(max(1.0 + query.pitchScale, 0.25), 4.0),
@@ -237,8 +237,8 @@ def _length(given: float, known: Sequence[float], is_pause: bool, query: AudioQu
         changed = False
     if is_pause and (query.pauseLength is not None or query.pauseLengthScale != 1):
         base = query.pauseLength if query.pauseLength is not None else given if changed or not known else known[0]
-        return base * query.pauseLengthScale / query.speedScale
-    return given / query.speedScale if changed else None
+        return base * query.pauseLengthScale / query.pace
+    return given / query.pace if changed else None
 
 
 def _trailing_pauses(morae: Sequence[Asked]) -> int:

@@ -24,7 +24,7 @@ from sokuon.server.speech import Listening
 from sokuon.server.voicevox.kana import KanaError, parse
 from sokuon.server.voicevox.models import AccentPhrase, AudioQuery
 from sokuon.server.voicevox.presets import Presets
-from sokuon.server.voicevox.synthesis import Synthesis
+from sokuon.server.voicevox.synthesis import Synthesis, silence, silences
 from sokuon.storage.tensors import F32
 
 ALIASED = 1000  # ids below are VOICEVOX's own speakers, which clients have as defaults
@@ -130,6 +130,7 @@ def _sounds(routes: APIRouter, service: Service, work: Synthesis) -> None:
     ) -> Response:
         """Speak a query as a WAV that begins at once; its header names no length. `segment_length` is not needed."""
         choice = choice_of(service, speaker)
+        silences(query)  # too long ones are refused before there is work
         order = await work.order(query, choice, request, enable_interrogative_upspeak)
         pieces = await service.started(order, request)
         sound = _streamed(pieces, query, choice.voice.sample_rate, start_offset)
@@ -165,17 +166,15 @@ async def _streamed(pieces: Listening, query: AudioQuery, rate: int, skipped_s: 
         made, left = samples[left:], max(0, left - len(samples))
         return encoder.push(made) if len(made) else b""
 
-    def silence(seconds: float) -> F32:
-        return np.zeros(round(seconds / query.speedScale * rate), np.float32)
-
-    if data := encoded(resampler.push(silence(query.prePhonemeLength))):
+    before, after = (silence(seconds, rate) for seconds in silences(query))
+    if data := encoded(resampler.push(before)):
         yield data
     async for piece in pieces:
         if isinstance(piece, Audio):
             scaled = piece.samples * np.float32(query.volumeScale)
             if data := encoded(resampler.push(scaled)):
                 yield data
-    last = np.concatenate([resampler.push(silence(query.postPhonemeLength)), resampler.finish()])
+    last = np.concatenate([resampler.push(after), resampler.finish()])
     if data := encoded(last):
         yield data
 

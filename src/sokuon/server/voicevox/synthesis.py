@@ -97,20 +97,27 @@ class Synthesis:
 
 def finished(samples: F32, rate: int, query: AudioQuery) -> F32:
     """Cut, padded, as loud as asked (but never clipped), at the query's rate."""
-    before, after = (s / query.speedScale for s in (query.prePhonemeLength, query.postPhonemeLength))
-    if before + after > 60:
-        raise RequestError(422, "The silence around the sound is longer than a minute.")
+    before, after = silences(query)
     loud = np.flatnonzero(np.abs(samples) > _SILENCE)
     heard = samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
     scaled = heard * np.float32(query.volumeScale)
     peak = float(np.abs(scaled).max(initial=0.0))
     if peak > 1.0:
         scaled = scaled / np.float32(peak)
-    sound = np.concatenate([_silence(before, rate), scaled, _silence(after, rate)]).astype(np.float32)
+    sound = np.concatenate([silence(before, rate), scaled, silence(after, rate)]).astype(np.float32)
     return resample(sound, rate, query.outputSamplingRate) if len(sound) else sound
 
 
-def _silence(seconds: float, rate: int) -> F32:
+def silences(query: AudioQuery) -> tuple[float, float]:
+    """Seconds before and after the sound. Raises RequestError (422) where they are too long."""
+    before, after = (s / query.pace for s in (query.prePhonemeLength, query.postPhonemeLength))
+    if before + after > 60:
+        raise RequestError(422, "The silence around the sound is longer than a minute.")
+    return before, after
+
+
+def silence(seconds: float, rate: int) -> F32:
+    """Samples of silence."""
     return np.zeros(round(seconds * rate), np.float32)
 
 
