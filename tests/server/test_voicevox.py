@@ -264,6 +264,11 @@ def test_streaming_and_cancellable_synthesis(http: httpx.Client, style: int) -> 
     assert np.array_equal(whole, spoken(http, style, query, "/cancellable_synthesis"))
     stream = spoken(http, style, query, "/streaming_synthesis")
     assert len(stream) == pytest.approx(len(whole), rel=0.05)  # its ends are not cut
+    both = http.post("/streaming_synthesis", params={"speaker": style}, json=query | {"outputStereo": True}).content
+    pairs = np.frombuffer(both[44:], "<i2").reshape(-1, 2)
+    assert int.from_bytes(both[22:24], "little") == 2
+    np.testing.assert_array_equal(pairs[:, 0], pairs[:, 1])
+    np.testing.assert_allclose(pairs[:, 0] / 32768, stream, atol=1e-4)
     later = spoken(http, style, query, "/streaming_synthesis", start_offset=1.0)
     assert len(later) == len(stream) - query["outputSamplingRate"]
     np.testing.assert_allclose(later, stream[query["outputSamplingRate"] :], atol=1e-4)

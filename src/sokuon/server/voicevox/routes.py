@@ -13,8 +13,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from sokuon.audio.encoding import StreamEncoder
-from sokuon.audio.formats import wav_bytes
+from sokuon.audio.formats import pcm16, wav_bytes, wav_header
 from sokuon.audio.resample import Resampler, resample
 from sokuon.audio.sound import Audio
 from sokuon.server.catalogue import Choice, UnknownVoiceError
@@ -158,13 +157,16 @@ def _sounds(routes: APIRouter, service: Service, work: Synthesis) -> None:
 
 async def _streamed(pieces: Listening, query: AudioQuery, rate: int, skipped_s: float) -> AsyncIterator[bytes]:
     """A WAV as it is made: header, silence, sound at the query's volume (clipped: its peak is not known), silence."""
-    resampler, encoder = Resampler(rate, query.outputSamplingRate), StreamEncoder(query.outputSamplingRate, "wav")
-    left = round(skipped_s * query.outputSamplingRate)
+    resampler, channels = Resampler(rate, query.outputSamplingRate), 2 if query.outputStereo else 1
+    left, header = round(skipped_s * query.outputSamplingRate), wav_header(query.outputSamplingRate, channels=channels)
 
     def encoded(samples: F32) -> bytes:
-        nonlocal left
+        nonlocal left, header
         made, left = samples[left:], max(0, left - len(samples))
-        return encoder.push(made) if len(made) else b""
+        if not len(made):
+            return b""
+        data, header = header + pcm16(np.repeat(made, channels)), b""
+        return data
 
     before, after = (silence(seconds, rate) for seconds in silences(query))
     if data := encoded(resampler.push(before)):
