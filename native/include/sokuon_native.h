@@ -1,7 +1,7 @@
 /* The C interface of the native decoder: a HiFi-GAN generator in exact FP32 (to rounding).
  *
  * Every function is thread-safe; a decoder is immutable after creation, so any number of threads may run it.
- * No function throws or keeps a pointer that it was given. */
+ * No function throws, and none keeps a pointer that it was given but those of sk_codes. */
 #ifndef SOKUON_NATIVE_H
 #define SOKUON_NATIVE_H
 
@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define SK_ABI_VERSION 3
+#define SK_ABI_VERSION 4
 
 typedef struct sk_decoder sk_decoder;
 
@@ -43,6 +43,17 @@ typedef struct sk_tensor {
     int64_t size;
 } sk_tensor;
 
+/* A weight as 16-bit codes in panels of 32 outputs, as sokuon.formats.codes writes them: the flow's [panel][tap][input][32]
+ * with a scale per output, the decoder's [panel][input][tap][32] with a scale per tap and output. Networks with
+ * SK_STORAGE_INT16 use them where they lie instead of coding the tensor of this name, so they must stay as long. */
+typedef struct sk_codes {
+    const char* name;
+    const int16_t* codes;
+    const float* scales;
+    int64_t size;
+    int64_t scale_count;
+} sk_codes;
+
 SK_API int32_t sk_abi_version(void);
 
 /* Best instruction set of this machine that the library has kernels for: "avx512", "avx2", "neon", "sse2" … */
@@ -62,10 +73,11 @@ SK_API void sk_stop_when(const int32_t* flag);
 #define SK_STORAGE_FLOAT32 0
 #define SK_STORAGE_INT16 1 /* 16-bit codes with a scale per output column: about 90 dB */
 
-/* Packs the weights. `isa` NULL or "" means the best one. Returns NULL and a sentence in `error` when something is
+/* Packs the weights that have no codes. `isa` NULL or "" means the best one. Returns NULL and a sentence in `error` when something is
  * missing, mis-shaped or unsupported. */
 SK_API sk_decoder* sk_decoder_create(const sk_decoder_config* config, const sk_tensor* tensors, int64_t count,
-                                     int32_t storage, const char* isa, char* error, int64_t error_size);
+                                     const sk_codes* codes, int64_t code_count, int32_t storage, const char* isa,
+                                     char* error, int64_t error_size);
 SK_API void sk_decoder_destroy(sk_decoder* decoder);
 
 /* Bytes of packed weights. */
@@ -99,8 +111,9 @@ typedef struct sk_flow_config {
 
 /* Packs the tensors of a converted voice's flow.weights. Returns NULL and a sentence in `error` when one is missing or
  * mis-shaped; the sentence begins with "unsupported" for couplings of another kind (WaveNet). */
-SK_API sk_flow* sk_flow_create(const sk_flow_config* config, const sk_tensor* tensors, int64_t count, int32_t storage,
-                               const char* isa, char* error, int64_t error_size);
+SK_API sk_flow* sk_flow_create(const sk_flow_config* config, const sk_tensor* tensors, int64_t count,
+                               const sk_codes* codes, int64_t code_count, int32_t storage, const char* isa, char* error,
+                               int64_t error_size);
 SK_API void sk_flow_destroy(sk_flow* flow);
 
 /* Bytes of packed weights. */

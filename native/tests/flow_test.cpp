@@ -208,7 +208,7 @@ sk_flow* create(const Shape& s, const Tensors& tensors, int storage, const char*
     for (const auto& [name, data] : tensors)
         list.push_back({name.c_str(), data.data(), static_cast<int64_t>(data.size())});
     const sk_flow_config config{s.channels, s.filters, s.kernel, s.heads, s.speaker};
-    return sk_flow_create(&config, list.data(), static_cast<int64_t>(list.size()), storage, isa, error, size);
+    return sk_flow_create(&config, list.data(), static_cast<int64_t>(list.size()), nullptr, 0, storage, isa, error, size);
 }
 
 double snr(const std::vector<float>& y, const Rows& truth) {

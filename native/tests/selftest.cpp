@@ -175,7 +175,8 @@ sk_decoder* create(const Shape& s, const Tensors& tensors, int storage, const ch
         list.push_back({name.c_str(), data.data(), static_cast<int64_t>(data.size())});
     char error[256] = "";
     sk_decoder* decoder =
-        sk_decoder_create(&config, list.data(), static_cast<int64_t>(list.size()), storage, isa, error, sizeof error);
+        sk_decoder_create(&config, list.data(), static_cast<int64_t>(list.size()), nullptr, 0, storage, isa, error,
+                          sizeof error);
     if (!decoder) std::printf("FAILED to create %s on %s: %s\n", s.name, isa, error);
     return decoder;
 }

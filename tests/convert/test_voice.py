@@ -109,7 +109,8 @@ def test_the_folder_says_what_the_voice_is(made: tuple[TinyVoice, Path]) -> None
     assert voice.manifest.bert_width == shape.bert
     assert voice.speaker_table.shape[1] == voice.manifest.decoder.speaker_channels == shape.speaker
     assert sorted(path.name for path in (folder / "voice").iterdir()) == [
-        "decoder.weights", "encoder.weights", "flow.weights", "speakers.npy", "style_vectors.npy", "voice.json",
+        "decoder.codes", "decoder.weights", "encoder.weights", "flow.codes", "flow.weights",
+        "speakers.npy", "style_vectors.npy", "voice.json",
     ]  # fmt: skip
 
 

@@ -49,6 +49,7 @@ SOURCE = (
 )  # fmt: skip
 CONVERTED = (
     "voice/voice.json", "voice/voice.json", "voice/encoder.weights", "voice/flow.weights", "voice/decoder.weights",
+    "voice/flow.codes", "voice/decoder.codes",
     "voice/speakers.npy", "voice/style_vectors.npy", "bert/bert.json", "bert/bert.json", "bert/bert.weights",
     "bert/vocab.txt", "voice/encoder.onnx", "voice/flow.onnx", "voice/decoder.onnx", "bert/bert.onnx",
 )  # fmt: skip
@@ -115,7 +116,7 @@ def mutated(rng: random.Random, data: bytes, suffix: str) -> bytes:
 
 def header_size(data: bytes, suffix: str) -> int:
     """Bytes at the beginning that describe the rest."""
-    if suffix in (".safetensors", ".weights"):
+    if suffix in (".safetensors", ".weights", ".codes"):
         return len(data[: 8 + int.from_bytes(data[:8], "little")].rstrip())
     return min(len(data), 4096 if suffix in (".bin", ".pth") else 128)
 

@@ -9,18 +9,21 @@ import platform
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import reference
 
+from sokuon.convert.panels import decoder_codes, save_codes
 from sokuon.errors import WeightError
 from sokuon.formats.decoder_config import DecoderConfig
 from sokuon.native import bert as native_bert
 from sokuon.native import library as native
 from sokuon.native.decoder import NativeDecoder
 from sokuon.native.library import Storage
+from sokuon.storage.tensors import TensorFile
 
 F32 = npt.NDArray[np.float32]
 
@@ -125,6 +128,23 @@ def test_equals_float64(name: str, storage: Storage) -> None:
     assert samples.shape == (23 * config.hop,)
     assert samples.dtype == np.float32
     assert reference.snr(samples, truth) > STORAGES[storage]
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("name", ["filters", "filters-resblock-2", "sbv2-like"])
+def test_codes_of_the_file_are_used_where_they_lie(name: str, tmp_path: Path) -> None:
+    """They equal those that would be packed from the weights but for a few that lie between two codes."""
+    config = CONFIGS[name]
+    tensors, z, g, truth = truth_of(name)
+    save_codes(tmp_path / "decoder.codes", decoder_codes(tensors, config, prefix=""), len(tensors))
+    codes = TensorFile(tmp_path / "decoder.codes")
+    assert bool(len(codes)) == (name != "sbv2-like")  # too small for any
+    without = {n: value if f"{n}.scales" not in codes else np.zeros_like(value) for n, value in tensors.items()}
+    mapped, packed = NativeDecoder(config, without, "q16", codes), NativeDecoder(config, tensors, "q16")
+    samples = mapped.decode(z, g, threads=1)
+    assert reference.snr(samples, truth) > CODES_DB
+    assert reference.snr(samples, packed.decode(z, g, threads=1).astype(np.float64)) > 100.0
+    assert mapped.weight_bytes == packed.weight_bytes
 
 
 def test_codes_take_half_the_memory() -> None:

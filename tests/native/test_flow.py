@@ -20,6 +20,7 @@ from flow_reference import Sizes
 from sokuon.convert.flow import flow
 from sokuon.convert.graph import Graph
 from sokuon.convert.layers import Scope, StackShape
+from sokuon.convert.panels import flow_codes, save_codes
 from sokuon.convert.weights import Checkpoint
 from sokuon.errors import WeightError
 from sokuon.formats.contracts import FLOW
@@ -81,6 +82,8 @@ def convert(sizes: Sizes, folder: Path) -> Path:
         graph = Graph(FLOW, weights)
         z = flow(Scope(graph, checkpoint).at("flow"), graph.input("z_prior"), graph.input("speaker"), shape)
         graph.save(folder, [z])
+    written = TensorFile(folder / "flow.weights")
+    save_codes(folder / "flow.codes", flow_codes(written), len(written))
     return folder
 
 
@@ -106,6 +109,41 @@ def test_equals_float64(folders: dict[str, Path], name: str, storage: Storage) -
     assert result.dtype == np.float32
     bound = EXACT_DB if storage == "fp32" else CODED_DB
     assert reference.snr(result, truth(sizes, z, speaker)) > bound
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("frames", [9, 53])
+@pytest.mark.parametrize("name", SIZES)
+def test_codes_of_the_file_are_used_where_they_lie(folders: dict[str, Path], name: str, frames: int) -> None:
+    """They equal those that would be packed from the weights but for a few that lie between two codes."""
+    weights, codes = TensorFile(folders[name] / "flow.weights"), TensorFile(folders[name] / "flow.codes")
+    z, speaker = inputs(SIZES[name], frames)
+    packed = NativeFlow(weights, "q16")
+    without = {n: value if f"{n}.scales" not in codes else np.zeros_like(value) for n, value in weights.items()}
+    mapped = NativeFlow(without, "q16", codes)
+    result = mapped.run(z, speaker, threads=2)
+    assert reference.snr(result, truth(SIZES[name], z, speaker)) > CODED_DB
+    assert reference.snr(result, packed.run(z, speaker, threads=1).astype(np.float64)) > 100.0
+    assert mapped.weight_bytes == packed.weight_bytes
+
+
+def test_codes_that_do_not_fit_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    weights, codes = TensorFile(folders["standard"] / "flow.weights"), TensorFile(folders["standard"] / "flow.codes")
+    name = "flow.flows.2.enc.ffn_layers.0.conv_2.weight"
+
+    def refused(end: str, value: npt.NDArray[np.generic], message: str) -> None:
+        with TensorFileWriter(tmp_path / "flow.codes", header_bytes=65536) as file:
+            for tensor in codes:
+                file.add(tensor, value if tensor == name + end else codes[tensor])
+        with pytest.raises(WeightError, match=message):
+            NativeFlow(weights, "q16", TensorFile(tmp_path / "flow.codes"))
+
+    whole, scales = codes[name], codes[f"{name}.scales"]
+    refused("", whole.astype(np.int32), "holds no tensor .* of type I16")
+    refused(".scales", scales.astype(np.float64), "holds no tensor .*scales of type F32")
+    refused("", whole[:, :-1], "the flow codes of .* are .* expected")
+    refused(".scales", scales[:-1], "the flow codes of .* are .* expected")
+    refused(".scales", scales * np.float32(np.nan), "the flow scales of .* hold NaN")
 
 
 @pytest.mark.usefixtures("isa")

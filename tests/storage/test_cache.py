@@ -122,14 +122,14 @@ def test_conversions_of_older_converters_are_removed(
     (tmp_path / "b" / "a").write_text("another voice")
     older: dict[int, Path] = {}
     for version in (1, 2):
-        monkeypatch.setattr("sokuon.storage.cache._CONVERTER", version)
+        monkeypatch.setattr("sokuon.storage.cache._CONVERTERS", {"voices": version})
         kept = {cached("voices", [tmp_path / "b" / "a"], Converter()), cached("voices", source, Converter(), "q8")}
         older[version] = cached("voices", source, Converter())
         if version == 1:
             (older[1] / "contents.json").unlink()  # the first version wrote none
     assert not older[1].exists()
     with (older[2] / "made").open() as file:
-        monkeypatch.setattr("sokuon.storage.cache._CONVERTER", 3)
+        monkeypatch.setattr("sokuon.storage.cache._CONVERTERS", {"voices": 3})
         new = cached("voices", source, Converter())
         assert {*(cache / "voices").glob("[!k]*")} == {new, *kept}
         assert file.read() == "a"

@@ -7,10 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from sokuon.storage.tensors import TensorFile
 from sokuon.voices.builtin import BUILTIN
 
 TRAINING = Path(__file__).parents[2] / "training"
@@ -31,14 +29,7 @@ def test_what_is_shipped_is_what_the_converter_makes(tmp_path: Path, monkeypatch
     names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert names == {str(path.relative_to(BUILTIN)) for path in BUILTIN.rglob("*/*") if path.is_file()}
     for name in names:
-        made, shipped = tmp_path / name, BUILTIN / name
-        if not name.endswith(".weights"):
-            assert made.read_bytes() == shipped.read_bytes(), name
-            continue
-        ours, theirs = TensorFile(made), TensorFile(shipped)
-        assert ours.entries == theirs.entries, name
-        for tensor in ours:  # folded weights are sums of squares, whose order is NumPy's: a few units of the last place
-            assert np.allclose(ours[tensor], theirs[tensor], rtol=1e-6, atol=1e-9), f"{name}: {tensor}"
+        assert (tmp_path / name).read_bytes() == (BUILTIN / name).read_bytes(), name
 
 
 def test_it_speaks_without_a_cache_and_without_converting(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_no_code_is_run_from_an_array_file(folder: Path) -> None:
 
 def test_other_format_is_said(folder: Path) -> None:
     edit(folder, format=99)
-    with pytest.raises(VoiceError, match="format 99, this version reads 2; convert the voice again"):
+    with pytest.raises(VoiceError, match="format 99, this version reads 3; convert the voice again"):
         Voice.open(folder)
 
 

@@ -27,11 +27,13 @@ const char* sk_isas(void) { return sk::usable_kernels(); }
 void sk_stop_when(const int32_t* flag) { sk::stop_when(flag); }
 
 sk_decoder* sk_decoder_create(const sk_decoder_config* config, const sk_tensor* tensors, int64_t count,
-                              int32_t storage, const char* isa, char* error, int64_t error_size) {
+                              const sk_codes* codes, int64_t code_count, int32_t storage, const char* isa, char* error,
+                              int64_t error_size) {
     try {
         const sk::Kernels& kernels = sk::kernels_named(isa);
         const sk::Shape shape = sk::read_shape(*config);
-        return new sk_decoder{sk::Decoder(sk::build_model(shape, kernels, sk::storage_of(storage), tensors, count))};
+        const sk::NamedTensors named(tensors, count, "decoder", codes, code_count);
+        return new sk_decoder{sk::Decoder(sk::build_model(shape, kernels, sk::storage_of(storage), named))};
     } catch (const std::bad_alloc&) {
         sk::tell(error, error_size, "not enough memory for the decoder's packed weights");
     } catch (const std::exception& problem) {

@@ -9,12 +9,13 @@ struct sk_flow {
     sk::Flow flow;
 };
 
-sk_flow* sk_flow_create(const sk_flow_config* config, const sk_tensor* tensors, int64_t count, int32_t storage,
-                        const char* isa, char* error, int64_t error_size) {
+sk_flow* sk_flow_create(const sk_flow_config* config, const sk_tensor* tensors, int64_t count, const sk_codes* codes,
+                        int64_t code_count, int32_t storage, const char* isa, char* error, int64_t error_size) {
     try {
         const sk::Kernels& kernels = sk::kernels_named(isa);
         const sk::FlowShape shape{config->channels, config->filters, config->kernel, config->heads, config->speaker};
-        return new sk_flow{sk::Flow(sk::NamedTensors(tensors, count, "flow"), shape, sk::storage_of(storage), kernels)};
+        const sk::NamedTensors named(tensors, count, "flow", codes, code_count);
+        return new sk_flow{sk::Flow(named, shape, sk::storage_of(storage), kernels)};
     } catch (const std::bad_alloc&) {
         sk::tell(error, error_size, "not enough memory for the flow's packed weights");
     } catch (const std::exception& problem) {

@@ -12,13 +12,18 @@ struct Builder {
     const Shape& shape;
     const Kernels& kernels;
     const Storage storage;
-    const NamedTensors tensors;
+    const NamedTensors& tensors;
 
     PackedConv conv(const std::string& name, int outputs, int inputs, int taps, int dilation) const {
-        const std::int64_t size = std::int64_t{outputs} * inputs * taps;
-        const Filter filter{
-            tensors.get(name + ".weight", size), tensors.get(name + ".bias", outputs), outputs, inputs, taps, dilation};
-        return pack_conv(filter, kernels, choose(inputs, outputs, taps, storage));
+        const Choice choice = choose(inputs, outputs, taps, storage);
+        const std::int64_t columns = round_up(outputs, panel_columns);
+        const std::string weight = name + ".weight";
+        const sk_codes* codes = form_of(taps, choice) == Form::codes
+                                    ? tensors.codes(weight, columns * inputs * taps, columns * taps)
+                                    : nullptr;
+        const float* values = codes ? nullptr : tensors.get(weight, std::int64_t{outputs} * inputs * taps);
+        const Filter filter{values, tensors.get(name + ".bias", outputs), outputs, inputs, taps, dilation};
+        return pack_conv(filter, kernels, choice, codes);
     }
 
     Chain chain(int index, int channels, const Branch& branch) const {
@@ -90,7 +95,13 @@ struct Builder {
     }
 };
 
-std::int64_t floats(const PackedConv& conv) { return conv.weights.size() + conv.scales.size() + conv.bias.size(); }
+// In floats, wherever they lie.
+std::int64_t floats(const PackedConv& conv) {
+    const Conv& view = conv.view;
+    const std::int64_t columns = round_up(view.outputs, panel_columns);
+    if (!view.weights.codes) return conv.weights.size() + conv.bias.size();
+    return columns * view.inputs * view.taps / 2 + columns * view.taps + conv.bias.size();
+}
 
 }  // namespace
 
@@ -104,9 +115,8 @@ std::int64_t Model::weight_bytes() const {
     return total * static_cast<std::int64_t>(sizeof(float));
 }
 
-Model build_model(const Shape& shape, const Kernels& kernels, Storage storage, const sk_tensor* tensors,
-                  std::int64_t count) {
-    const Builder build{shape, kernels, storage, NamedTensors(tensors, count, "decoder")};
+Model build_model(const Shape& shape, const Kernels& kernels, Storage storage, const NamedTensors& tensors) {
+    const Builder build{shape, kernels, storage, tensors};
     Model model;
     model.shape = shape;
     model.kernels = &kernels;

@@ -72,7 +72,6 @@ struct Model {
 };
 
 // Packs named tensors; throws Error when one is missing or has a wrong size.
-Model build_model(const Shape& shape, const Kernels& kernels, Storage storage, const sk_tensor* tensors,
-                  std::int64_t count);
+Model build_model(const Shape& shape, const Kernels& kernels, Storage storage, const NamedTensors& tensors);
 
 }  // namespace sk

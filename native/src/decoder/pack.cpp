@@ -96,10 +96,7 @@ struct Steps {
     std::int64_t tap, input;
 };
 
-Steps steps_of(const Conv& conv, int width) {
-    if (conv.outer == Outer::direct) return {std::int64_t{conv.inputs} * width, width};
-    return {width, std::int64_t{conv.taps} * width};
-}
+Steps steps_of(const Conv& conv, int width) { return {width, std::int64_t{conv.taps} * width}; }
 
 // [column block] of taps as they are.
 void fill_block(const Filter& f, int first, int width, Steps steps, float* to) {
@@ -134,37 +131,26 @@ float encode(const float* values, std::int64_t step, int count, std::int16_t* co
     return largest / most;
 }
 
-void pack_codes(const Filter& filter, const Kernels& kernels, PackedConv& packed) {
+void pack_codes(const Filter& filter, PackedConv& packed) {
     Conv& conv = packed.view;
-    const std::int64_t rows = std::int64_t{conv.taps} * conv.inputs;
-    packed.weights = Buffer(ceil_div(rows * conv.padded_outputs, 2));
-    packed.scales = Buffer(std::int64_t{conv.taps} * conv.padded_outputs);
+    const std::int64_t rows = std::int64_t{conv.taps} * conv.inputs, outputs = round_up(conv.outputs, panel_columns);
+    packed.weights = Buffer(ceil_div(rows * outputs, 2));
+    packed.scales = Buffer(conv.taps * outputs);
     std::int16_t* codes = reinterpret_cast<std::int16_t*>(packed.weights.data());
     std::vector<float> block;
-    for (int first = 0, width = 0; first < conv.padded_outputs; first += width) {
-        width = block_width(conv, kernels, first);
-        const Steps steps = steps_of(conv, width);
-        block.assign(static_cast<std::size_t>(rows * width), 0.0f);
-        fill_block(filter, first, width, steps, block.data());
+    for (int first = 0; first < conv.outputs; first += panel_columns) {
+        const Steps steps = steps_of(conv, panel_columns);
+        block.assign(static_cast<std::size_t>(rows * panel_columns), 0.0f);
+        fill_block(filter, first, panel_columns, steps, block.data());
         for (int tap = 0; tap < conv.taps; ++tap)
-            for (int c = 0; c < width; ++c) {
+            for (int c = 0; c < panel_columns; ++c) {
                 const std::int64_t at = tap * steps.tap + c;
-                packed.scales.data()[std::int64_t{tap} * conv.padded_outputs + first + c] =
+                packed.scales.data()[tap * outputs + first + c] =
                     encode(block.data() + at, steps.input, conv.inputs, codes + first * rows + at);
             }
     }
     conv.weights.codes = codes;
     conv.weights.scales = packed.scales.data();
-}
-
-// The forms that kernels/conv_product.h can transform at use.
-Form usable_form(const Conv& conv, Form form) {
-    const int groups = inner_scheme(conv.inner).taps;
-    const bool chosen = conv.inner == Inner::f32 || conv.inner == Inner::f43;
-    const bool nested = chosen && (conv.taps == 4 * groups - 1 || conv.taps == 4 * groups - 3);
-    const bool single = conv.outer == Outer::f63 && conv.taps == 3;
-    if (conv.outer == Outer::direct) return form == Form::codes ? form : Form::products;
-    return nested || single ? form : Form::products;
 }
 
 // Phases [first, last) of a transposed filter as an ordinary one. Phase p: taps j = start + rate q, q = 0, 1, …, read
@@ -193,7 +179,17 @@ PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Ker
 
 }  // namespace
 
-PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice) {
+// The forms that kernels/conv_product.h can transform at use.
+Form form_of(int taps, Choice choice) {
+    const int groups = inner_scheme(choice.inner).taps;
+    const bool chosen = choice.inner == Inner::f32 || choice.inner == Inner::f43;
+    const bool nested = chosen && (taps == 4 * groups - 1 || taps == 4 * groups - 3);
+    const bool single = choice.outer == Outer::f63 && taps == 3;
+    if (choice.outer == Outer::direct) return choice.form == Form::codes ? Form::codes : Form::products;
+    return nested || single ? choice.form : Form::products;
+}
+
+PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice, const sk_codes* codes) {
     PackedConv packed;
     Conv& conv = packed.view;
     conv = {f.inputs,     f.outputs,    static_cast<int>(round_up(f.outputs, kernels.width)),
@@ -201,10 +197,15 @@ PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice) {
             choice.outer, choice.inner, static_cast<int>(ceil_div(f.taps, outer_scheme(choice.outer).taps)),
             1,            {},           nullptr};
     if (conv.inner == Inner::none) conv.segments = conv.groups;
-    const Form form = usable_form(conv, choice.form);
+    const Form form = form_of(f.taps, choice);
     if (form == Form::products) pack_products(f, kernels, packed);
     if (form == Form::filter) pack_filter(f, kernels, packed);
-    if (form == Form::codes) pack_codes(f, kernels, packed);
+    if (form == Form::codes && codes) {
+        conv.weights.codes = codes->codes;
+        conv.weights.scales = codes->scales;
+    } else if (form == Form::codes) {
+        pack_codes(f, packed);
+    }
     packed.bias = pad_bias(f.bias, f.outputs, conv.padded_outputs);
     conv.bias = packed.bias.data();
     return packed;

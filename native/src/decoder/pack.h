@@ -15,7 +15,11 @@ struct Filter {
     int dilation;
 };
 
-PackedConv pack_conv(const Filter& filter, const Kernels& kernels, Choice choice);
+// The form of a convolution's weights in the end: not every scheme has every form.
+Form form_of(int taps, Choice choice);
+
+// With `codes`, of a filter in the form of codes, its weight is not read.
+PackedConv pack_conv(const Filter& filter, const Kernels& kernels, Choice choice, const sk_codes* codes = nullptr);
 
 // Transposed filter: weight [inputs][outputs][taps], upsampling by `rate`, padding (taps - rate) / 2; `scale`
 // multiplies the weights, not the bias.

@@ -29,8 +29,8 @@ struct Signal {
 struct Weights {
     const float* products;      // transformed: [product][column block][segment][input][columns]
     const float* filter;        // to be transformed at use: [column block][input][tap][columns]
-    const std::int16_t* codes;  // the same as codes; a direct convolution: [column block][tap][input][columns]
-    const float* scales;        // [tap][padded_outputs], of the codes
+    const std::int16_t* codes;  // of the filter: [panel][input][tap][panel_columns]
+    const float* scales;        // of the codes: [tap][padded_outputs, rounded up to panel_columns]
 };
 
 // A convolution whose weights are packed for one instruction set: y[t] = bias + sum_k W_k x[t + d k - pad].

@@ -19,19 +19,42 @@ SK_INLINE vec load(const std::int16_t* p) {
     return __builtin_convertvector(*reinterpret_cast<const unaligned_shorts*>(p), vec);
 }
 
-alignas(64) constexpr float zero_bias[block_vectors * W] = {};
+alignas(64) constexpr float zero_bias[panel_columns] = {};
 
 SK_INLINE std::int64_t panel_width(const Panels& p, std::int64_t column) {
-    return block_width(column, p.padded_outputs);
+    const std::int64_t left = p.padded_outputs - column;
+    return left < panel_columns ? left : panel_columns;
+}
+
+// body(width, at) for each column block of the panel from `column` on, `at` being how far it lies behind that.
+template <class Body>
+SK_INLINE void each_block(const Panels& p, std::int64_t column, const Body& body) {
+    const std::int64_t panel = panel_width(p, column);
+    for (std::int64_t at = 0, width = 0; at < panel; at += width) {
+        width = block_width(column + at, p.padded_outputs);
+        body(width, at);
+    }
+}
+
+// Distance of the rows of weights.
+SK_INLINE std::int64_t row_of(const float*, std::int64_t width) { return width; }
+SK_INLINE std::int64_t row_of(const std::int16_t*, std::int64_t) { return panel_columns; }
+
+// Where the column block from `column` on begins in all weights.
+SK_INLINE const float* block_of(const Panels& p, const float* values, std::int64_t column) {
+    return values + column * p.taps * p.inputs;
+}
+SK_INLINE const std::int16_t* block_of(const Panels& p, const std::int16_t* codes, std::int64_t column) {
+    return codes + column / panel_columns * panel_columns * p.taps * p.inputs + column % panel_columns;
 }
 
 // ---- packing
 
 template <class T>
-SK_INLINE void pack_panel(const Panels& p, const PlainWeights& plain, std::int64_t column, const float* inverse, T* to) {
-    const std::int64_t width = panel_width(p, column);
+SK_INLINE void pack_block(const Panels& p, const PlainWeights& plain, std::int64_t column, const float* inverse, T* to) {
+    const std::int64_t width = block_width(column, p.padded_outputs), row = row_of(to, width);
     for (int tap = 0; tap < p.taps; ++tap)
-        for (int i = 0; i < p.inputs; ++i, to += width) {
+        for (int i = 0; i < p.inputs; ++i, to += row) {
             const float* from = plain.weight + tap * plain.tap_stride + i * plain.input_stride + column;
             for (std::int64_t v = 0; v < width; v += W) {
                 const std::int64_t left = p.outputs - column - v;
@@ -47,10 +70,10 @@ SK_INLINE void pack_panel(const Panels& p, const PlainWeights& plain, std::int64
         }
 }
 
-// scales[o] = max |w| / 32767 over a panel's outputs, inverse[o] = 1 / scales[o], 0 where that would be no float.
-SK_INLINE void panel_scales(const Panels& p, const PlainWeights& plain, std::int64_t column, float* scales,
+// scales[o] = max |w| / 32767 over a block's outputs, inverse[o] = 1 / scales[o], 0 where that would be no float.
+SK_INLINE void block_scales(const Panels& p, const PlainWeights& plain, std::int64_t column, float* scales,
                             float* inverse) {
-    const std::int64_t width = panel_width(p, column);
+    const std::int64_t width = block_width(column, p.padded_outputs);
     for (std::int64_t v = 0; v < width; v += W) {
         const std::int64_t left = p.outputs - column - v;
         vec most{}, damage{};  // NaN where a weight is NaN or infinite
@@ -69,15 +92,14 @@ SK_INLINE void panel_scales(const Panels& p, const PlainWeights& plain, std::int
 }
 
 static void pack(const Panels& p, const PlainWeights& plain, float* values, std::int16_t* codes, float* scales) {
-    for (std::int64_t column = 0; column < p.padded_outputs; column += panel_width(p, column)) {
-        const std::int64_t start = column * p.taps * p.inputs;
+    for (std::int64_t column = 0; column < p.padded_outputs; column += block_width(column, p.padded_outputs)) {
         float inverse[block_vectors * W];
         if (!codes) {
-            pack_panel(p, plain, column, inverse, values + start);
+            pack_block(p, plain, column, inverse, values + column * p.taps * p.inputs);
             continue;
         }
-        panel_scales(p, plain, column, scales + column, inverse);
-        pack_panel(p, plain, column, inverse, codes + start);
+        block_scales(p, plain, column, scales + column, inverse);
+        pack_block(p, plain, column, inverse, codes + (block_of(p, p.codes, column) - p.codes));
     }
 }
 
@@ -85,8 +107,8 @@ static void pack(const Panels& p, const PlainWeights& plain, float* values, std:
 
 // The codes of one tap's inputs [first, first + depth) as floats [depth][width].
 SK_INLINE void expand(const std::int16_t* codes, const float* scales, int depth, std::int64_t width, float* to) {
-    for (int i = 0; i < depth; ++i)
-        for (std::int64_t v = 0; v < width; v += W, codes += W, to += W) store(to, load(codes) * load(scales + v));
+    for (int i = 0; i < depth; ++i, codes += panel_columns)
+        for (std::int64_t v = 0; v < width; v += W, to += W) store(to, load(codes + v) * load(scales + v));
 }
 
 SK_INLINE void clip_negative(float* out, std::int64_t stride, std::int64_t rows, std::int64_t width) {
@@ -122,15 +144,17 @@ SK_INLINE void product_of_codes(const Panels& p, const PanelCall& call, const st
     Product product = panel_product(p, call);
     product.segments = 1;
     product.weights = call.scratch;
-    const std::int16_t* codes = p.codes + call.column * p.taps * p.inputs;
+    const std::int64_t row = panel_columns;
     for (int tap = 0; tap < p.taps; ++tap)
         for (int first = 0; first < p.inputs; first += product.depth) {
             const std::int64_t offset = offsets[tap] + first;
             product.offsets = &offset;
             product.depth = p.inputs - first < product_depth ? p.inputs - first : product_depth;
-            expand(codes, p.scales + call.column, product.depth, product.columns, call.scratch);
+            each_block(p, call.column, [&](std::int64_t width, std::int64_t at) {
+                const std::int16_t* codes = block_of(p, p.codes, call.column + at) + (tap * p.inputs + first) * row;
+                expand(codes, p.scales + call.column + at, product.depth, width, call.scratch + at * product.depth);
+            });
             multiply<true>(product);
-            codes += product.depth * product.columns;
             product.bias = zero_bias;
             product.accumulate = true;
         }
@@ -201,18 +225,20 @@ SK_INLINE void output_points(const vec* v, vec* y) {
     y[outputs - 1] += v[7];
 }
 
-// Taps [tap][inputs][width] from input `first` on -> [point][depth][width].
+// Taps [tap][inputs][row] of a column block from some input on -> [depth][width], `point` apart for the points.
 template <int R, class T>
-SK_INLINE void transform_filters(const T* taps, int inputs, int depth, std::int64_t width, float* to) {
-    const std::int64_t tap = inputs * width, point = depth * width;
-    for (std::int64_t k = 0; k < point; k += W) {
-        vec g[R], u[toom_points];
+SK_INLINE void transform_filters(const T* taps, int inputs, int depth, std::int64_t width, float* to,
+                                 std::int64_t point) {
+    const std::int64_t row = row_of(taps, width), tap = inputs * row;
+    for (int i = 0; i < depth; ++i, taps += row, to += width)
+        for (std::int64_t v = 0; v < width; v += W) {
+            vec g[R], u[toom_points];
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) g[r] = load(taps + r * tap + k);
-        filter_points<R>(g, u);
+            for (int r = 0; r < R; ++r) g[r] = load(taps + r * tap + v);
+            filter_points<R>(g, u);
 #pragma GCC unroll 8
-        for (int j = 0; j < toom_points; ++j) store(to + j * point + k, u[j]);
-    }
+            for (int j = 0; j < toom_points; ++j) store(to + j * point + v, u[j]);
+        }
 }
 
 // Products [point][tile][width] -> rows of outputs.
@@ -239,7 +265,7 @@ SK_INLINE void toom_output(const Panels& p, const PanelCall& call, const float* 
 }
 
 template <int R, class T>
-SK_INLINE void toom_panel(const Panels& p, const PanelCall& call, const ToomPlanes& planes, const T* taps) {
+SK_INLINE void toom_panel(const Panels& p, const PanelCall& call, const ToomPlanes& planes, const T* weights) {
     const std::int64_t zero = 0, width = panel_width(p, call.column), tiles = ceil_div(call.rows, toom_outputs(R));
     Product product{};
     product.lda = planes.row;
@@ -254,7 +280,11 @@ SK_INLINE void toom_panel(const Panels& p, const PanelCall& call, const ToomPlan
     for (std::int64_t first = 0; first < p.inputs; first += step) {
         product.depth = static_cast<int>(p.inputs - first < step ? p.inputs - first : step);
         product.accumulate = first > 0;
-        transform_filters<R>(taps + first * width, p.inputs, product.depth, width, filters);
+        each_block(p, call.column, [&](std::int64_t block, std::int64_t at) {
+            const T* taps = block_of(p, weights, call.column + at) + first * row_of(weights, block);
+            transform_filters<R>(taps, p.inputs, product.depth, block, filters + at * product.depth,
+                                 product.depth * width);
+        });
         for (int point = 0; point < toom_points; ++point) {
             product.a = planes.data + point * planes.plane + first;
             product.weights = filters + point * product.depth * width;
@@ -267,11 +297,10 @@ SK_INLINE void toom_panel(const Panels& p, const PanelCall& call, const ToomPlan
 
 template <int R>
 void toom_panel_of(const Panels& p, const PanelCall& call, const ToomPlanes& planes) {
-    const std::int64_t start = call.column * p.taps * p.inputs;
     if (p.codes)
-        toom_panel<R>(p, call, planes, p.codes + start);
+        toom_panel<R>(p, call, planes, p.codes);
     else
-        toom_panel<R>(p, call, planes, p.values + start);
+        toom_panel<R>(p, call, planes, p.values);
 }
 
 static void toom_panel(const Panels& p, const PanelCall& call, const ToomPlanes& planes) {

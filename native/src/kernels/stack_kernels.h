@@ -7,8 +7,8 @@
 
 namespace sk {
 
-// Weights [panel][tap][input][panel columns], a panel being two vectors of outputs (the last one maybe one vector):
-// as floats, or as codes with a scale per output.
+// Weights as floats, [column block][tap][input][columns], a block being two vectors of outputs (the last one maybe one), or
+// as codes with a scale per output, [panel][tap][input][panel_columns].
 struct Panels {
     int taps;
     int inputs;
@@ -16,7 +16,7 @@ struct Panels {
     std::int64_t padded_outputs;
     const float* values;        // null when there are codes
     const std::int16_t* codes;  // null when there are values
-    const float* scales;        // [padded_outputs], with codes
+    const float* scales;        // [padded_outputs] or more, with codes
     const float* bias;          // [padded_outputs]
 };
 
@@ -27,7 +27,7 @@ struct PlainWeights {
     std::int64_t input_stride;
 };
 
-// One panel of a product or direct convolution: out = bias + sum_k W_k in[t + k - (taps - 1) / 2] for rows of outputs
+// One panel of a product or direct convolution, up to panel_columns outputs: out = bias + sum_k W_k in[t + k - (taps - 1) / 2] for rows of outputs
 // from `column` on. Rows of `in` outside [0, rows) are read as they lie in memory.
 struct PanelCall {
     std::int64_t column;
@@ -68,13 +68,14 @@ SK_HEADER constexpr std::int64_t window_scratch(std::int64_t queries, std::int64
     return queries * (score_stride(rows, width) + round_up(window_size, width) + mixed) + mixed;
 }
 
-// Floats of one worker for a panel of `columns` outputs over `rows` rows at once.
-SK_HEADER constexpr std::int64_t direct_scratch(const Panels& panels, int columns) {
-    return panels.codes ? std::int64_t{panels.inputs < product_depth ? panels.inputs : product_depth} * columns : 0;
+// Floats of one worker for a panel over `rows` rows at once.
+SK_HEADER constexpr std::int64_t direct_scratch(const Panels& panels) {
+    const int depth = panels.inputs < product_depth ? panels.inputs : product_depth;
+    return panels.codes ? std::int64_t{depth} * panel_columns : 0;
 }
-SK_HEADER constexpr std::int64_t toom_scratch(const Panels& panels, int columns, std::int64_t rows) {
+SK_HEADER constexpr std::int64_t toom_scratch(const Panels& panels, std::int64_t rows) {
     const std::int64_t depth = panels.inputs < toom_depth ? panels.inputs : toom_depth;
-    return toom_points * columns * (depth + ceil_div(rows, toom_outputs(panels.taps)));
+    return toom_points * panel_columns * (depth + ceil_div(rows, toom_outputs(panels.taps)));
 }
 
 // Relative attention of one run: qkv [rows][3 channels], heads side by side in each third.

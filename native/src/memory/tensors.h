@@ -32,8 +32,11 @@ inline bool sane(const float* values, std::int64_t count) {
 class NamedTensors {
   public:
     // `owner` is the network that the error messages name: "decoder", "flow" …
-    NamedTensors(const sk_tensor* tensors, std::int64_t count, std::string owner) : owner_(std::move(owner)) {
+    NamedTensors(const sk_tensor* tensors, std::int64_t count, std::string owner, const sk_codes* codes = nullptr,
+                 std::int64_t code_count = 0)
+        : owner_(std::move(owner)) {
         for (std::int64_t i = 0; i < count; ++i) by_name_[tensors[i].name] = tensors[i];
+        for (std::int64_t i = 0; i < code_count; ++i) codes_[codes[i].name] = codes[i];
     }
 
     bool has(const std::string& name) const { return by_name_.count(name) > 0; }
@@ -45,6 +48,20 @@ class NamedTensors {
         if (!sane(tensor.data, size))
             throw Error("the " + owner_ + " tensor " + name + " holds NaN, infinity or a value beyond 1e30");
         return tensor.data;
+    }
+
+    // The codes that a tensor has in its place, or null; throws Error when there are more or fewer, or scales are not numbers.
+    const sk_codes* codes(const std::string& name, std::int64_t size, std::int64_t scales) const {
+        const auto found = codes_.find(name);
+        if (found == codes_.end()) return nullptr;
+        const sk_codes& codes = found->second;
+        if (codes.size != size || codes.scale_count != scales)
+            throw Error("the " + owner_ + " codes of " + name + " are " + std::to_string(codes.size) + " and " +
+                        std::to_string(codes.scale_count) + " scales, expected " + std::to_string(size) + " and " +
+                        std::to_string(scales));
+        if (!sane(codes.scales, scales))
+            throw Error("the " + owner_ + " scales of " + name + " hold NaN, infinity or a value beyond 1e30");
+        return &codes;
     }
 
     // How many rows of `width` values a tensor has; throws Error unless that is a whole number, at least 1.
@@ -69,6 +86,7 @@ class NamedTensors {
     }
 
     std::map<std::string, sk_tensor> by_name_;
+    std::map<std::string, sk_codes> codes_;
     std::string owner_;
 };
 

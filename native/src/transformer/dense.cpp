@@ -35,20 +35,22 @@ Split split(std::int64_t panels, std::int64_t rows, std::int64_t least, int thre
 
 std::int64_t padded(int channels, const Kernels& kernels) { return round_up(channels, kernels.width); }
 
-std::int64_t panel_count(const Panels& panels, const Kernels& kernels) {
-    return ceil_div(panels.padded_outputs, kernels.columns);
+std::int64_t code_count(int taps, int inputs, int outputs) {
+    return round_up(outputs, panel_columns) * taps * inputs;
 }
+
+std::int64_t panel_count(const Panels& panels) { return ceil_div(panels.padded_outputs, panel_columns); }
 
 // The direct form of every layer.
 void apply_direct(Crew& crew, const Panels& panels, const Kernels& kernels, PanelCall call, Scratch& scratch) {
-    scratch.reserve(crew.size(), direct_scratch(panels, kernels.columns));
-    const Split parts = split(panel_count(panels, kernels), call.rows, least_direct_rows, crew.size());
+    scratch.reserve(crew.size(), direct_scratch(panels));
+    const Split parts = split(panel_count(panels), call.rows, least_direct_rows, crew.size());
     crew.parallel(parts.parts(), [&](std::int64_t part, int worker) {
         const std::int64_t first = parts.first(part);
         PanelCall mine = call;
         mine.rows = std::min(parts.step, call.rows - first);
         if (mine.rows <= 0) return;
-        mine.column = parts.panel(part) * kernels.columns;
+        mine.column = parts.panel(part) * panel_columns;
         mine.in += first * call.in_stride;
         mine.out += first * call.out_stride;
         mine.scratch = scratch.of(worker);
@@ -64,8 +66,8 @@ void apply_toom(Crew& crew, const Panels& panels, const Kernels& kernels, const 
     // An odd number of cache lines between planes keeps the points of a tile in different cache sets.
     const std::int64_t plane = round_up(tiles * row, 32) + 16;
     memory.reserve(1, toom_points * plane);
-    const Split parts = split(panel_count(panels, kernels), tiles, least_toom_tiles, crew.size());
-    scratch.reserve(crew.size(), toom_scratch(panels, kernels.columns, parts.step * outputs));
+    const Split parts = split(panel_count(panels), tiles, least_toom_tiles, crew.size());
+    scratch.reserve(crew.size(), toom_scratch(panels, parts.step * outputs));
     const ToomPlanes planes{memory.of(0), plane, row};
     crew.parallel(ceil_div(tiles, tiles_per_part), [&](std::int64_t part, int) {
         const std::int64_t first = part * tiles_per_part;
@@ -76,7 +78,7 @@ void apply_toom(Crew& crew, const Panels& panels, const Kernels& kernels, const 
         PanelCall mine = call;
         mine.rows = std::min(parts.step * outputs, call.rows - first * outputs);
         if (mine.rows <= 0) return;
-        mine.column = parts.panel(part) * kernels.columns;
+        mine.column = parts.panel(part) * panel_columns;
         mine.out += first * outputs * call.out_stride;
         mine.scratch = scratch.of(worker);
         kernels.stack->toom_panel(panels, mine, {planes.data + first * row, plane, row});
@@ -97,17 +99,57 @@ void Scratch::reserve(int workers, std::int64_t floats) {
     floats_ = floats;
 }
 
+namespace {
+
+Buffer padded_bias(const float* bias, int outputs, std::int64_t columns) {
+    Buffer buffer(columns);
+    if (bias) std::memcpy(buffer.data(), bias, sizeof(float) * static_cast<std::size_t>(outputs));
+    return buffer;
+}
+
+// The layer `name` by its codes, where it is to have some and they are there, or packed from its weight, whose taps and
+// inputs are so far apart.
+PackedPanels panels_of(const NamedTensors& tensors, const std::string& name, std::int64_t tap_stride,
+                       std::int64_t input_stride, int taps, int inputs, int outputs, Storage storage,
+                       const Kernels& kernels) {
+    const float* bias = tensors.get(name + ".bias", outputs);
+    const std::string weight = name + ".weight";
+    if (storage == Storage::int16)
+        if (const sk_codes* codes =
+                tensors.codes(weight, code_count(taps, inputs, outputs), round_up(outputs, panel_columns)))
+            return {*codes, bias, taps, inputs, outputs, kernels};
+    return {tensors.get(weight, std::int64_t{taps} * inputs * outputs), tap_stride, input_stride, bias, taps, inputs,
+            outputs, storage, kernels};
+}
+
+}  // namespace
+
 PackedPanels::PackedPanels(const float* weight, std::int64_t tap_stride, std::int64_t input_stride, const float* bias,
                            int taps, int inputs, int outputs, Storage storage, const Kernels& kernels) {
-    const std::int64_t columns = padded(outputs, kernels), size = columns * taps * inputs;
+    const std::int64_t columns = padded(outputs, kernels);
     const bool coded = storage == Storage::int16;
-    (coded ? codes_ : values_) = Buffer(coded ? ceil_div(size, 2) : size);
-    if (coded) scales_ = Buffer(columns);
-    bias_ = Buffer(columns);
-    if (bias) std::memcpy(bias_.data(), bias, sizeof(float) * static_cast<std::size_t>(outputs));
+    if (coded) {
+        codes_ = Buffer(ceil_div(code_count(taps, inputs, outputs), 2));
+        scales_ = Buffer(columns);
+    } else {
+        values_ = Buffer(columns * taps * inputs);
+    }
+    bias_ = padded_bias(bias, outputs, columns);
     auto* codes = reinterpret_cast<std::int16_t*>(codes_.data());
     view_ = {taps, inputs, outputs, columns, values_.data(), codes, scales_.data(), bias_.data()};
     kernels.stack->pack(view_, {weight, tap_stride, input_stride}, values_.data(), codes, scales_.data());
+}
+
+PackedPanels::PackedPanels(const sk_codes& codes, const float* bias, int taps, int inputs, int outputs,
+                           const Kernels& kernels)
+    : bias_(padded_bias(bias, outputs, padded(outputs, kernels))) {
+    view_ = {taps, inputs, outputs, padded(outputs, kernels), nullptr, codes.codes, codes.scales, bias_.data()};
+}
+
+std::int64_t PackedPanels::bytes() const {
+    const std::int64_t weights = view_.codes ? 2 * code_count(view_.taps, view_.inputs, view_.outputs)
+                                             : 4 * view_.padded_outputs * view_.taps * view_.inputs;
+    return weights + 4 * (view_.codes ? 2 : 1) * view_.padded_outputs;
 }
 
 Dense::Dense(const float* weight, const float* bias, int inputs, int outputs, Storage storage, const Kernels& kernels)
@@ -115,8 +157,7 @@ Dense::Dense(const float* weight, const float* bias, int inputs, int outputs, St
 
 Dense::Dense(const NamedTensors& tensors, const std::string& name, int inputs, int outputs, Storage storage,
              const Kernels& kernels)
-    : Dense(tensors.get(name + ".weight", std::int64_t{inputs} * outputs), tensors.get(name + ".bias", outputs), inputs,
-            outputs, storage, kernels) {}
+    : panels_(panels_of(tensors, name, 0, outputs, 1, inputs, outputs, storage, kernels)), kernels_(&kernels) {}
 
 void Dense::apply(Crew& crew, const float* x, std::int64_t ldx, std::int64_t rows, float* y, std::int64_t ldy,
                   Scratch& scratch, bool relu) const {
@@ -146,9 +187,7 @@ SameConv::SameConv(const NamedTensors& tensors, const std::string& name, Layout 
     const bool tap_first = layout == Layout::tap_first;
     const std::int64_t tap = tap_first ? std::int64_t{inputs} * outputs : outputs,
                        input = tap_first ? outputs : std::int64_t{taps} * outputs;
-    const float* weight = tensors.get(name + ".weight", std::int64_t{taps} * inputs * outputs);
-    panels_ = PackedPanels(weight, tap, input, tensors.get(name + ".bias", outputs), taps, inputs, outputs, storage,
-                           kernels);
+    panels_ = panels_of(tensors, name, tap, input, taps, inputs, outputs, storage, kernels);
 }
 
 void SameConv::apply(Crew& crew, const PaddedRows& x, std::int64_t rows, float* y, std::int64_t ldy, Scratch& planes,

@@ -30,15 +30,16 @@ class Scratch {
     std::int64_t floats_ = 0;
 };
 
-// Weights [panel][tap][input][panel columns], a panel being kernels.columns outputs (the last one maybe fewer).
+// The weights of Panels (stack_kernels.h): packed here, or codes that lie in a file.
 class PackedPanels {
   public:
     PackedPanels() = default;
     // weight(tap, input, output) is at weight[tap * tap_stride + input * input_stride + output]; bias may be null.
     PackedPanels(const float* weight, std::int64_t tap_stride, std::int64_t input_stride, const float* bias, int taps,
                  int inputs, int outputs, Storage storage, const Kernels& kernels);
+    PackedPanels(const sk_codes& codes, const float* bias, int taps, int inputs, int outputs, const Kernels& kernels);
     const Panels& view() const { return view_; }
-    std::int64_t bytes() const { return 4 * (values_.size() + codes_.size() + scales_.size() + bias_.size()); }
+    std::int64_t bytes() const;  // wherever they lie
 
   private:
     Panels view_{};

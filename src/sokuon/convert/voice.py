@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sokuon.convert.panels import write_codes
 from sokuon.convert.published import PublishedVoice, open_published
 from sokuon.convert.voice_graphs import Progress, write_weights
 from sokuon.errors import WeightError
@@ -31,6 +32,7 @@ def write_voice(voice: PublishedVoice, target: Path, progress: Progress) -> None
     with replacing_folder(target, MANIFEST) as folder:
         speakers = write_weights(voice.tensors, voice.weights, voice.config, folder, progress)
         _check_speakers(voice, speakers)
+        write_codes(folder, voice.config.decoder)
         np.save(folder / "style_vectors.npy", voice.styles)
         np.save(folder / "speakers.npy", speakers)
         _manifest(voice).write(folder)

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from sokuon.convert.exact import total
 from sokuon.errors import WeightError
 from sokuon.storage.tensors import F32, to_float32
 
@@ -112,8 +113,9 @@ class Checkpoint:
 
 
 def fold_weight_norm(gain: F32, direction: F32) -> F32:
-    """W = g · v / ‖v‖, the norm per index of axis 0 over all others; computed in float64, no epsilon."""
+    """W = g · v / ‖v‖, the norm per index of axis 0 over all others; no epsilon, the same bits on every machine."""
     v = direction.astype(np.float64)
-    norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
+    squares = total((v**2).reshape(len(v), -1), axis=1)
+    norm = np.sqrt(squares).reshape(-1, *(1,) * (v.ndim - 1))
     with np.errstate(invalid="ignore", divide="ignore"):  # NaN where there is no length, as in torch
         return np.asarray(gain * v / norm, np.float32)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sokuon.formats.decoder_config import DecoderConfig
 from sokuon.formats.manifest import check_rows, read_manifest
 
-FORMAT = 2
+FORMAT = 3
 
 MANIFEST = "voice.json"
 

@@ -9,9 +9,19 @@ import numpy as np
 
 from sokuon.errors import WeightError
 from sokuon.formats.decoder_config import DecoderConfig
-from sokuon.native.library import FROM_TENSORS, STORAGE, Handle, NativeError, Signatures, Storage, tensor_table
-from sokuon.storage.tensors import F32
+from sokuon.native.library import (
+    FROM_TENSORS,
+    STORAGE,
+    Handle,
+    NativeError,
+    Signatures,
+    Storage,
+    code_table,
+    tensor_table,
+)
+from sokuon.storage.tensors import F32, TensorFile
 
+PREFIX = "dec."  # of the decoder's tensors in the files of a voice
 SLICE_FRAMES = 480  # per thread and call; between calls Python handles signals
 
 
@@ -51,19 +61,26 @@ _SIGNATURES: Signatures = {
 class NativeDecoder(Handle):
     """A HiFi-GAN decoder with its weights packed for this machine.
 
-    `tensors` are the plain FP32 tensors of the
-    checkpoint, weight norm folded, without the "dec." prefix; they are not needed afterwards. `storage` is how the
-    filters of large layers stay in memory: exact, or as 16-bit codes with a scale per tap and output, in half of it.
+    `tensors` are the plain FP32 tensors of the checkpoint, weight norm folded, without the "dec." prefix; they are not
+    needed afterwards. `storage` is how the filters of large layers stay in memory: exact, or as 16-bit codes with a
+    scale per tap and output, in half of it; what `codes` (decoder.codes) holds is used there, in the mapped file.
     """
 
     _kind = "decoder"
     _signatures = _SIGNATURES
 
-    def __init__(self, config: DecoderConfig, tensors: Mapping[str, F32], storage: Storage = "fp32") -> None:
+    def __init__(
+        self,
+        config: DecoderConfig,
+        tensors: Mapping[str, F32],
+        storage: Storage = "fp32",
+        codes: TensorFile | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         table, _alive = tensor_table(tensors)
-        problem = self._create(_c_config(config), table, len(table), STORAGE.get(storage, -1))
+        self._codes, mapped = codes, code_table(codes, PREFIX)
+        problem = self._create(_c_config(config), table, len(table), mapped, len(mapped), STORAGE.get(storage, -1))
         if problem:
             raise WeightError(f"The native decoder cannot take these weights: {problem}.")
 

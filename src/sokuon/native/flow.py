@@ -19,9 +19,10 @@ from sokuon.native.library import (
     NativeError,
     Signatures,
     Storage,
+    code_table,
     tensor_table,
 )
-from sokuon.storage.tensors import F32
+from sokuon.storage.tensors import F32, TensorFile
 
 _PREFIX = "flow.flows.0."
 _LONG_FRAMES = 200  # 40 ms of one core at full size
@@ -54,21 +55,22 @@ class FlowShape:
 
 
 class NativeFlow(Handle):
-    """The flow of a converted voice with its weights packed for this machine.
+    """The flow of a converted voice.
 
-    `tensors` are those of flow.weights; they are not needed afterwards.
-    Raises WeightError for damaged weights.
+    `tensors` are those of flow.weights; they are packed for this machine and not needed afterwards. What has `codes`
+    (flow.codes, for the storage q16) is used there instead, in the mapped file. Raises WeightError for damaged weights.
     """
 
     _kind = "flow"
     _signatures = _SIGNATURES
 
-    def __init__(self, tensors: Mapping[str, F32], storage: Storage = "fp32") -> None:
+    def __init__(self, tensors: Mapping[str, F32], storage: Storage = "fp32", codes: TensorFile | None = None) -> None:
         super().__init__()
         self.shape = s = flow_shape(tensors)
         table, _alive = tensor_table(tensors)
+        self._codes, mapped = codes, code_table(codes)
         config = _Config(s.channels, s.filters, s.kernel, s.heads, s.speaker)
-        problem = self._create(config, table, len(table), STORAGE[storage])
+        problem = self._create(config, table, len(table), mapped, len(mapped), STORAGE[storage])
         if problem:
             raise WeightError(f"The native flow cannot take these weights: {problem}.")
 

@@ -19,21 +19,23 @@ import numpy as np
 import numpy.typing as npt
 
 import sokuon
-from sokuon.errors import SokuonError
+from sokuon.errors import SokuonError, WeightError
 from sokuon.native.interruptible import interruptible, on_main_thread
-from sokuon.storage.tensors import F32
+from sokuon.storage.tensors import F32, TensorFile
 
 Storage = Literal["fp32", "q16"]  # of weights in memory: as they are, or 16-bit codes with a scale
 
 Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 
 STORAGE = {"fp32": 0, "q16": 1}  # SK_STORAGE_…
 
 ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
 
 LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
+
+_SCALES = ".scales"  # behind the name of what has them, in a file of codes
 
 _STOPPED = -3  # SK_STOPPED
 
@@ -55,9 +57,21 @@ class Tensor(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("size", ctypes.c_int64))
 
 
+class Codes(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("codes", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+        ("size", ctypes.c_int64),
+        ("scale_count", ctypes.c_int64),
+    )
+
+
 FROM_TENSORS = (
     ctypes.POINTER(Tensor),  # the table
     ctypes.c_int64,  # its rows
+    ctypes.POINTER(Codes),  # codes of some of them, used where they lie
+    ctypes.c_int64,  # their number
     ctypes.c_int32,  # SK_STORAGE_…
     ctypes.c_char_p,  # instruction set or NULL
     ctypes.c_char_p,  # message
@@ -139,6 +153,25 @@ def tensor_table(tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[ctypes.Array[
     arrays = [np.ascontiguousarray(value, np.float32) for value in tensors.values()]
     rows = (Tensor(name.encode(), a.ctypes.data, a.size) for name, a in zip(tensors, arrays, strict=True))
     return (Tensor * len(arrays))(*rows), arrays
+
+
+def code_table(file: TensorFile | None, prefix: str = "") -> ctypes.Array[Codes]:
+    """What a file of codes (`sokuon.convert.panels`) holds, under names without `prefix`, as C reads it in the mapped
+    file, which must live as long as the network. Raises WeightError where a tensor is missing or of another type.
+    """
+    names = [name for name in file or () if not name.endswith(_SCALES)]
+    return (Codes * len(names))(*(_codes(file, name, prefix) for name in names if file is not None))
+
+
+def _codes(file: TensorFile, name: str, prefix: str) -> Codes:
+    types = {name: "I16", name + _SCALES: "F32"}
+    for each, wanted in types.items():
+        if each not in file or file.entries[each].dtype != wanted:
+            raise WeightError(f"{file.path} holds no tensor {each} of type {wanted}; convert the voice again.")
+    codes, scales = (file[each] for each in types)
+    if not (codes.flags.aligned and scales.flags.aligned):
+        raise WeightError(f"{file.path}: tensor {name} does not lie on a whole number; convert the voice again.")
+    return Codes(name.removeprefix(prefix).encode(), codes.ctypes.data, scales.ctypes.data, codes.size, scales.size)
 
 
 def declare(loaded: ctypes.CDLL, signatures: Signatures) -> None:

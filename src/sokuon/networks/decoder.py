@@ -16,7 +16,6 @@ from sokuon.networks.session import Session
 from sokuon.storage.tensors import F32, TensorFile
 from sokuon.voices.voice import Voice
 
-_PREFIX = "dec."  # of the decoder's tensors in the weights file
 _MOST_FRAMES_PER_RUN = 768  # memory of ONNX Runtime grows with the chunk: about 0.1 MB a frame at full size
 
 
@@ -64,12 +63,13 @@ class NativeDecoder:
     def __init__(self, folder: Path, config: DecoderConfig, runtime: Runtime) -> None:
         self._threads = runtime.threads
         file = TensorFile(folder / "decoder.weights")
-        self._kernel = native_decoder.NativeDecoder(config, decoder_tensors(file), runtime.weights)
+        codes = TensorFile(folder / "decoder.codes") if runtime.weights == "q16" else None
+        self._kernel = native_decoder.NativeDecoder(config, decoder_tensors(file), runtime.weights, codes)
         file.release()
 
     @property
     def weight_bytes(self) -> int:
-        """Memory of the packed weights."""
+        """Memory of the weights, packed or in the mapped file."""
         return self._kernel.weight_bytes
 
     def open(self, z: F32, speaker: F32) -> Sound:
@@ -94,7 +94,7 @@ def open_decoder(voice: Voice, runtime: Runtime) -> Decoder:
 
 def decoder_tensors(file: TensorFile) -> dict[str, F32]:
     """The folded decoder tensors of a converted voice: views of `decoder.weights`, which decoder.onnx reads too."""
-    return {name.removeprefix(_PREFIX): file[name] for name in file}
+    return {name.removeprefix(native_decoder.PREFIX): file[name] for name in file}
 
 
 def _bounded(frames: slice) -> Iterator[slice]:

@@ -42,12 +42,13 @@ class NativeFlow:
     def __init__(self, folder: Path, runtime: Runtime) -> None:
         tensors = TensorFile(folder / "flow.weights")
         self._threads = runtime.threads
-        self._kernel = native_flow.NativeFlow(tensors, runtime.weights)
+        codes = TensorFile(folder / "flow.codes") if runtime.weights == "q16" else None
+        self._kernel = native_flow.NativeFlow(tensors, runtime.weights, codes)
         tensors.release()
 
     @property
     def weight_bytes(self) -> int:
-        """Memory of the packed weights."""
+        """Memory of the weights, packed or in the mapped file."""
         return self._kernel.weight_bytes
 
     def run(self, z_prior: F32, speaker: F32, threads: int | None = None) -> F32:

@@ -30,7 +30,8 @@ from sokuon.errors import SokuonError, VoiceError, VoiceNotFoundError
 from sokuon.storage.files import write_atomically
 from sokuon.storage.locks import is_locked, take_lock
 
-_CONVERTER = 3  # raise when converted folders of older versions must not be used any more
+# By the kind of a folder; raise when converted ones of older versions must not be used any more.
+_CONVERTERS = {"voices": 4, "berts": 3}
 _BLOCK_BYTES = 1 << 22
 _STALE_S = 86_400.0  # of a folder that tells nothing of its process
 _YOUNG_S = 60.0  # it may be about to lock
@@ -91,7 +92,7 @@ def _cached_in(root: Path, files: list[Path], convert: Convert, variant: str, na
     digests = [f"{path.name} {_digest(root, path)}" for path in files]
     source = files[0].parent
     name = name or source.resolve().name
-    target, *older = (root / _name(name, digests, variant, version) for version in range(_CONVERTER, 0, -1))
+    target, *older = (root / _name(name, digests, variant, version) for version in range(_CONVERTERS[root.name], 0, -1))
     if not _is_whole(target):
         with _workspace(root) as work:
             made = work / target.name

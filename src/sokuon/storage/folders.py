@@ -14,7 +14,7 @@ from sokuon.errors import VoiceError
 
 # What conversions of voices and BERTs write, and what is left of graphs whose writing was killed.
 _OURS = re.compile(
-    r"\w+\.(onnx(\.lock)?|weights)|\.sokuon-\w+\.tmp|(style_vectors|speakers)\.npy"
+    r"\w+\.(onnx(\.lock)?|weights|codes)|\.sokuon-\w+\.tmp|(style_vectors|speakers)\.npy"
     r"|(voice|bert|about|contents)\.json|vocab\.txt"
 )
 

@@ -1,7 +1,8 @@
 """A converted voice folder: manifest, style vectors, speaker table.
 
-voice.json, encoder.weights, flow.weights, decoder.weights (safetensors format), style_vectors.npy, speakers.npy; graphs
-on these weights (encoder.onnx and so on) once ONNX Runtime ran them.
+voice.json, encoder.weights, flow.weights, decoder.weights (safetensors format), flow.codes, decoder.codes (the large
+ones of these weights as 16-bit codes), style_vectors.npy, speakers.npy; graphs on these weights (encoder.onnx and so
+on) once ONNX Runtime ran them.
 """
 
 from __future__ import annotations
