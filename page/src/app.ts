@@ -63,7 +63,10 @@ export const app = createStore<AppState>({
 export const takes = new Takes();
 export const player = new Player(takes, {
   heard: (samples, rate, when) => strip.add(samples, rate, when),
-  state: (playing) => app.update({ playing, firstSoundMs: player.firstSoundMs, ...(playing === "idle" ? { playingLine: null } : {}) }),
+  state: (playing) => {
+    app.update({ playing, firstSoundMs: player.firstSoundMs, ...(playing === "idle" ? { playingLine: null } : {}) });
+    if (playing !== "waiting") readAgain();
+  },
   failed,
 });
 
@@ -206,7 +209,23 @@ export function select(index: number): void {
 
 export function readSoon(ms = READ_MS): void {
   clearTimeout(readTimer);
+  if (reads === "later") reads = "wanted";
+  if (reads !== "now") return;
   readTimer = window.setTimeout(() => void readSelected().catch(failed), ms);
+}
+
+/** From a press of play until there is sound, nothing is read: the machine has that one thing to do. */
+let reads: "now" | "later" | "wanted" = "now";
+
+function readLater(): void {
+  clearTimeout(readTimer);
+  reads = "later";
+}
+
+function readAgain(): void {
+  const wanted = reads === "wanted";
+  reads = "now";
+  if (wanted) readSoon(0);
 }
 
 async function readSelected(): Promise<void> {
@@ -227,14 +246,19 @@ async function readSelected(): Promise<void> {
 /** Play from a line, or from the word at a character of it. */
 export async function play(index: number, character = 0): Promise<void> {
   const pressed = performance.now();
+  readLater();
   try {
     const lines = app.get().linesOf === project().text ? app.get().lines : await cut();
     const from = lines[index];
-    if (!from) return notify({ kind: "info", text: "nothingToSay" });
+    if (!from) {
+      readAgain();
+      return notify({ kind: "info", text: "nothingToSay" });
+    }
     app.update({ mode: "listen", notice: null });
     const jobs = lines.slice(index).map((_, i) => job(index + i, lineRequest(project(), lines, index + i)));
     await start(jobs, character, pressed);
   } catch (error) {
+    readAgain();
     failed(error);
   }
 }
@@ -272,6 +296,12 @@ export function stop(): void {
 }
 
 const job = (line: number, request: LineRequest): Job => ({ line, request });
+
+/** Make ready to sound: opening a loudspeaker takes a tenth of a second. Browsers allow it once a key or button was pressed. */
+export function warmUp(): void {
+  const voice = resolve(app.get().voices, project().settings.voice);
+  if (voice) player.warmUp(voice.voice.sample_rate);
+}
 
 async function start(jobs: Job[], character: number, pressed: number): Promise<void> {
   strip.clear();

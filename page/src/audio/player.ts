@@ -77,6 +77,11 @@ export class Player {
     }
   }
 
+  /** Open the loudspeaker for sound of this rate. */
+  warmUp(rate: number): void {
+    if (!this.abort) void this.opened(rate).resume();
+  }
+
   stop(): void {
     if (!this.abort) return;
     this.abort.abort();

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { app, change, connect, notify, open, playFromHere, playLine, player, redo, saveNow, stop, undo } from "../app";
+import { app, change, connect, notify, open, playFromHere, playLine, player, redo, saveNow, stop, undo, warmUp } from "../app";
 import { setKey } from "../api";
 import { setLanguage, t, translated, useLanguage } from "../i18n";
 import { emptyProject } from "../model/project";
@@ -139,6 +139,8 @@ function Banner() {
   );
 }
 
+const GESTURES = ["keydown", "pointerup"] as const; // those after which a browser lets a page sound
+
 /** Keys that work everywhere; those without Ctrl only outside of fields. */
 function useKeys(): void {
   useEffect(() => {
@@ -152,9 +154,11 @@ function useKeys(): void {
     const leaving = () => saveNow();
     addEventListener("keydown", pressed);
     addEventListener("pagehide", leaving);
+    for (const gesture of GESTURES) addEventListener(gesture, warmUp, { once: true, capture: true });
     return () => {
       removeEventListener("keydown", pressed);
       removeEventListener("pagehide", leaving);
+      for (const gesture of GESTURES) removeEventListener(gesture, warmUp, { capture: true });
     };
   }, []);
 }

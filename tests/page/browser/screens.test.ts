@@ -51,7 +51,7 @@ async function distance(browser: Browser, images: Buffer[]): Promise<number> {
 async function listening({ page }: Opened): Promise<void> {
   await press(page, "再生");
   await state(page, "playing");
-  await pause(2600);
+  await page.waitForFunction(() => window.heard.contexts[0]!.currentTime > 2.7); // by the clock of the sound
 }
 
 test("light: a story is heard", async ({ browser, server }) => {
