@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -232,3 +234,21 @@ def test_a_converted_bert_has_its_own_precision_only(tmp_path: Any) -> None:
         answer = client.post("/studio/speak", json={"text": TEXT, "precision": "fp32"})
         assert answer.status_code == 422
         assert "as it was published" in answer.json()["detail"]
+
+
+def test_the_command_opens_the_browser_at_its_page(tmp_path: Path) -> None:
+    told, browser = tmp_path / "url", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {told}.new && mv {told}.new {told}\n')
+    browser.chmod(0o755)
+    command = [sys.executable, "-m", "sokuon", "studio"]
+    with subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, env={**os.environ, "BROWSER": f"{browser} %s"}
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not told.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        url = told.read_text().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
+        assert "Sokuon" in httpx.get(url).text
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) in (0, 130)

@@ -45,7 +45,7 @@ function Picker({ voices, choice }: { voices: VoiceEntry[]; choice: VoiceChoice 
       )}
       <label class="field">
         <span>{t("voice")}</span>
-        <select value={voice.key} size={voices.length > MANY ? ROWS : 1} onChange={(e) => choose(resolve(voices, e.currentTarget.value))}>
+        <select class={voices.length > MANY ? "list" : undefined} value={voice.key} size={voices.length > MANY ? ROWS : 1} onChange={(e) => choose(resolve(voices, e.currentTarget.value))}>
           {found.map((v) => (
             <option value={v.key}>{v.key}</option>
           ))}

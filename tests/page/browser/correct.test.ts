@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import type { Page } from "playwright-core";
 import { unzipSync } from "fflate";
 import { pause, setText, studioTest as test } from "./harness";
-import { nextLine, pitch } from "./sound";
+import { nextLine, pitch, trailingSilence } from "./sound";
 
 const accent = (page: Page, at = 0) => page.locator("svg[role=slider]").nth(at);
 const bar = (page: Page, at: number) => page.locator(".length").nth(at);
@@ -66,6 +66,20 @@ test("a length that is dragged is the length that is spoken", async ({ page }) =
   await expect.poll(async () => Number(await bar(page, 1).getAttribute("aria-valuenow"))).toBeLessThan(300);
 });
 
+test("the pause after a sentence is what was asked for, and automatic again", async ({ page }) => {
+  await write(page, "雨が降る。風も吹く。");
+  await page.locator("textarea.story").press("Control+Home");
+  const slider = page.getByRole("slider", { name: "文のあとの間" });
+  const automatic = await nextLine(page, () => playLine(page));
+  await slider.fill("2");
+  const long = await nextLine(page, () => playLine(page));
+  const quiet = trailingSilence(long);
+  expect(Math.abs(long.gap + quiet - 2)).toBeLessThan(0.05);
+  expect(automatic.gap + trailingSilence(automatic)).toBeLessThan(1.5);
+  await page.getByRole("button", { name: /→ 自動$/ }).click();
+  await page.locator(".badge").waitFor({ state: "detached" });
+});
+
 test("phrases are split and joined, undone and redone", async ({ page }) => {
   await write(page, "雨が降る。");
   const count = await page.locator(".phrase").count();
@@ -108,17 +122,23 @@ test("two takes are compared by one key", async ({ page }) => {
   expect(second.samples).not.toEqual(first.samples);
 });
 
-test("a word is taught, and every sentence reads it", async ({ page }) => {
+test("a word is taught, with accent and part of speech, and every sentence reads it", async ({ server, page }) => {
   await write(page, "私は速音を使う。速音は速い。");
   await page.getByRole("button", { name: /^単語を覚えさせる/ }).first().click();
   await page.getByRole("textbox", { name: "表記" }).fill("速音");
   await page.getByRole("textbox", { name: "読み" }).fill("そくおん");
   await page.getByRole("radio", { name: "平板" }).check({ force: true });
+  await page.getByRole("combobox", { name: "品詞" }).selectOption("普通名詞");
   await page.getByRole("dialog").getByRole("button", { name: "保存" }).click();
   await page.getByText("覚えました").waitFor();
   await page.getByRole("slider", { name: /ソクオン/ }).first().waitFor();
   const { phones } = await nextLine(page, () => playLine(page));
   expect(phones.map((p) => p[0]).join(" ")).toContain("s o k u o N");
+  const kept = Object.values((await (await fetch(`${server.url}/user_dict`)).json()) as Record<string, object>);
+  expect(kept).toMatchObject([{ pronunciation: "ソクオン", accent_type: 0, part_of_speech: "名詞", part_of_speech_detail_1: "一般" }]);
+  await page.locator("textarea.story").press("Control+End"); // the other sentence follows
+  await page.locator(".sentence", { hasText: "速音は速い。" }).waitFor();
+  await page.getByRole("slider", { name: /^アクセント: ソクオン/ }).waitFor();
   await page.getByRole("button", { name: "辞書", exact: true }).click();
   await page.getByRole("button", { name: "忘れる: 速音" }).click();
   await page.getByText("まだ単語がありません。").waitFor();
@@ -215,6 +235,8 @@ test("a sentence is heard at other precisions of the voice's weights", async ({ 
   const usual = await nextLine(page, () => playLine(page));
   await page.getByRole("button", { name: "この声について" }).click();
   await page.getByRole("radio", { name: "Q8（標準）", checked: true }).waitFor({ state: "attached" });
+  const facts = page.locator(".facts"); // of the server: its load, and how fast it speaks
+  await expect.poll(() => facts.innerText()).toMatch(/処理中の依頼\s+\d+\s+計算の速さ\s+実時間の \d+\.\d 倍\s+最初の音まで\s+\d+\.\d\d 秒/);
   const choose = (key: string) => page.keyboard.press(key);
   await page.getByRole("radio", { name: "Q8（標準）" }).focus();
   const coarse = await nextLine(page, () => choose("ArrowRight"));

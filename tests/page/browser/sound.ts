@@ -61,3 +61,9 @@ export function pitch({ samples, rate }: Spoken, begin: number, end: number): nu
   }
   return rate / lag;
 }
+
+/** Seconds at the end that stay below 2 % of the peak, as the server counts silence. */
+export function trailingSilence({ samples, rate }: Spoken): number {
+  const bound = 0.02 * samples.reduce((peak, s) => Math.max(peak, Math.abs(s)), 0);
+  return (samples.length - 1 - samples.findLastIndex((s) => Math.abs(s) > bound)) / rate;
+}

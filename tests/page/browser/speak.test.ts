@@ -80,6 +80,32 @@ test("a file that is cancelled frees the server", async ({ server, page }) => {
   expect(await server.figure("sokuon_speech_requests_total")).toBeLessThan(cancelled + 400);
 });
 
+test("waveform and spectrogram show what sounds, and scroll with it", async ({ page }) => {
+  const ink = () =>
+    page.locator("canvas.strip").evaluate((canvas: HTMLCanvasElement) => {
+      const scene = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true })!;
+      scene.drawImage(canvas, 0, 0);
+      const { data, width, height } = scene.getImageData(0, 0, canvas.width, canvas.height);
+      const rows = (from: number, to: number) => {
+        const columns = new Array<number>(width).fill(0);
+        for (let y = from; y < to; y++) for (let x = 0; x < width; x++) columns[x]! += data[4 * (y * width + x) + 3]!;
+        return columns;
+      };
+      return { wave: rows(0, height >> 1), spectrum: rows(height >> 1, height) };
+    });
+  const inked = (columns: number[]) => columns.filter(Boolean).length;
+  expect(inked((await ink()).wave)).toBe(0);
+  await press(page, "再生");
+  await page.waitForFunction(() => window.heard.contexts[0]?.currentTime! > 1.5);
+  const first = await ink();
+  expect(inked(first.wave)).toBeGreaterThan(50);
+  expect(inked(first.spectrum)).toBeGreaterThan(50);
+  await pause(400);
+  const second = await ink();
+  expect(second.wave).not.toEqual(first.wave);
+  expect(second.spectrum).not.toEqual(first.spectrum);
+});
+
 test("pause holds, and goes on from there", async ({ page }) => {
   await setText(page, "一つ、二つ、三つ、四つ、五つ、六つ、七つ、八つ、九つ、十。");
   await press(page, "再生");
@@ -156,7 +182,7 @@ test("20,000 characters are edited with no more work than 200: nothing is drawn,
   const work: Record<number, Work> = {};
   for (const length of [200, 20_000]) {
     const text = story.slice(0, length);
-    await setText(page, text);
+    await paste(page, text);
     await page.locator(".count", { hasText: length.toLocaleString() }).waitFor();
     work[length] = await workOfTyping(page, "きょうは、よいてんきです。");
     expect(await page.locator("textarea.story").inputValue()).toBe(`きょうは、よいてんきです。${text}`);
@@ -167,6 +193,14 @@ test("20,000 characters are edited with no more work than 200: nothing is drawn,
   await page.waitForFunction(() => window.heard.peak > 0.02);
   await page.locator(".sounding").waitFor();
 });
+
+/** As a person would: from the clipboard, over all that is there. */
+async function paste(page: Page, text: string): Promise<void> {
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.evaluate((own) => navigator.clipboard.writeText(own), text);
+  await page.locator("textarea.story").press("Control+a");
+  await page.keyboard.press("Control+v");
+}
 
 interface Work {
   /** Changes of the document with a key, at most. */
