@@ -128,10 +128,12 @@ def test_sound_to_a_closed_output_is_an_error(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("voices",), ("phonemes", "雨")])
-def test_a_full_output_is_one_line(arguments: tuple[str, ...]) -> None:
+def test_a_full_output_is_one_line(arguments: tuple[str, ...], unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*MAIN, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run([*MAIN, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=60, env=environment)
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1, done.stderr
     assert b"No space left on device" in done.stderr

@@ -122,7 +122,8 @@ def _flushed(status: int) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        say_error(f"standard output: {error.strerror}.")
+        if not status:  # else it is told already: what could not be written is still in the buffer
+            say_error(f"standard output: {error.strerror}.")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return status or 1
     return status
