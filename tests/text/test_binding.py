@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sokuon.text.openjtalk.binding import bundle
+
+BUNDLE = Path(__file__).parents[2] / "packaging" / "bundle_openjtalk.py"
 
 TEXTS = [
     "今日はいい天気ですね。",
@@ -32,14 +38,23 @@ print(json.dumps([seen, public, hasattr(pyopenjtalk.tsqyomi, "nothing")]))
 """
 
 
-def run(code: str) -> Any:
+IMPORTED = """
+import sys
+from sokuon.text.openjtalk import binding
+
+sys.path += [str(binding.bundle() or "")]  # an installed Sokuon holds the binding itself
+import pyopenjtalk
+"""
+
+
+def run(code: str, line: int = 0) -> Any:
     done = subprocess.run([sys.executable, "-c", code, json.dumps(TEXTS)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[line])
 
 
 def test_heavy_parts_are_loaded_late_and_change_nothing() -> None:
-    late, early = run(READ), run(f"import pyopenjtalk\n{READ}")
+    late, early = run(READ), run(f"{IMPORTED}\n{READ}")
     assert [late[0][text][0] for text in TEXTS] == [early[0][text][0] for text in TEXTS]
     assert late[0][TEXTS[0]][1] == []  # an ordinary sentence needs neither
     assert "onnxruntime" not in late[0][TEXTS[-1]][1]  # nor does 何
@@ -86,3 +101,40 @@ def test_sudachi_may_be_missing(missing: tuple[str, ...]) -> None:
     """All else is read as with it, and kanji that only Unihan knows too."""
     without, with_it = run(WITHOUT.format(missing=missing) + READ), run(READ)
     assert [without[0][text][0] for text in TEXTS] == [with_it[0][text][0] for text in TEXTS]
+
+
+WHERE = """
+from sokuon.text.openjtalk import binding
+print(json.dumps([pyopenjtalk.__file__, binding.version()]))
+"""
+
+
+@pytest.mark.skipif(bundle() is not None, reason="the copy that is installed is what every other test runs on")
+def test_the_copy_that_wheels_hold_reads_the_same(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(BUNDLE), str(tmp_path / "_openjtalk")], check=True)
+    assert not list(tmp_path.rglob("*.htsvoice"))
+    of_copy = f"import sokuon\nsokuon.__path__.append({str(tmp_path)!r})\n"
+    file, version = run(of_copy + READ + WHERE, line=1)
+    assert file.startswith(str(tmp_path))
+    assert version == importlib.metadata.version("pyopenjtalk-plus")
+    assert run(of_copy + READ) == run(READ)
+
+
+TOLD = """
+import json
+from sokuon.errors import SokuonError
+from sokuon.text import FrontEnd
+from sokuon.text.openjtalk import binding
+
+binding.bundle = lambda: None
+try:
+    FrontEnd().phonemize("はい。")
+except SokuonError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def test_a_missing_binding_is_one_sentence() -> None:
+    told = run(WITHOUT.format(missing=("pyopenjtalk",)) + TOLD)
+    assert "pip install pyopenjtalk-plus" in told
+    assert "\n" not in told

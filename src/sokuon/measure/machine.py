@@ -11,8 +11,9 @@ from pathlib import Path
 import sokuon
 from sokuon.native import library as native
 from sokuon.networks.threads import available_processors
+from sokuon.text.openjtalk import binding
 
-LIBRARIES = ("onnxruntime", "numpy", "pyopenjtalk-plus")
+LIBRARIES = ("onnxruntime", "numpy")
 
 
 def describe_machine() -> dict[str, str]:
@@ -24,7 +25,7 @@ def describe_machine() -> dict[str, str]:
         "memory": f"{_memory_gb():.0f} GB" if _memory_gb() else "unknown",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "libraries": ", ".join([f"sokuon {sokuon.__version__}", *(f"{name} {_version(name)}" for name in LIBRARIES)]),
+        "libraries": ", ".join(f"{name} {version}" for name, version in _versions().items()),
         "native kernels": f"yes ({reason})" if usable else f"no ({reason})",
     }
 
@@ -57,6 +58,11 @@ def _memory_gb() -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     except (AttributeError, ValueError, OSError):
         return 0.0
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: _version(name) for name in LIBRARIES}
+    return {"sokuon": sokuon.__version__, **libraries, "pyopenjtalk-plus": binding.version()}
 
 
 def _version(name: str) -> str:

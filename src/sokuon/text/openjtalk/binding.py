@@ -5,6 +5,9 @@ Its import would also load a random forest that reads 何 (and ONNX Runtime to r
 found but not executed: their names stand ready, and the first use of one executes its module, in place. 何 is read by
 the same forest in `nani.py`. SudachiPy waits, too, and may be missing (`sudachi.py`). A binding that is imported
 already, or that has no such module, is taken as it is.
+
+An installed Sokuon holds a copy of the binding (`packaging/bundle_openjtalk.py`), which comes first; beside the
+sources, or for a Python that the copy has no compiled part for, the binding is what is installed.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
+from importlib.metadata import distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import sokuon
+from sokuon.errors import MissingExtraError
 from sokuon.text.openjtalk.nani import Forest
 from sokuon.text.openjtalk.sudachi import stand_in
 
@@ -27,7 +33,7 @@ _LOCK = threading.RLock()
 
 
 def load_binding() -> ModuleType:
-    """The module pyopenjtalk."""
+    """The module pyopenjtalk. Raises MissingExtraError."""
     with _LOCK:
         if "pyopenjtalk" in sys.modules:
             return sys.modules["pyopenjtalk"]
@@ -36,8 +42,28 @@ def load_binding() -> ModuleType:
         try:
             with stand_in():
                 return importlib.import_module("pyopenjtalk")
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                f"OpenJTalk cannot be loaded ({error}); install it with: python -m pip install pyopenjtalk-plus."
+            ) from error
         finally:
             sys.meta_path.remove(finder)
+
+
+def bundle() -> Path | None:
+    """The folder of Sokuon's copy of the binding, if there is one that this Python can load."""
+    for folder in sokuon.__path__:  # two in an editable installation: the sources, and what was built
+        copied = Path(folder) / "_openjtalk"
+        if any((copied / "pyopenjtalk" / f"openjtalk{suffix}").exists() for suffix in EXTENSION_SUFFIXES):
+            return copied
+    return None
+
+
+def version() -> str:
+    """Of the distribution pyopenjtalk-plus; "not installed" where there is none."""
+    copied = bundle()
+    found = distributions(name="pyopenjtalk-plus", path=sys.path if copied is None else [str(copied)])
+    return next((distribution.version for distribution in found), "not installed")
 
 
 class _Unexecuted(ModuleType):
@@ -119,11 +145,13 @@ _LATER: dict[str, dict[str, Callable[[_Unexecuted], Any]]] = {
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules of `_LATER` where they are, and nothing else."""
+    """Finds Sokuon's copy of the binding, and the modules of `_LATER` where they are; nothing else."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if fullname == "pyopenjtalk" and (copied := bundle()):
+            return PathFinder.find_spec(fullname, [str(copied)], target)
         spec = PathFinder.find_spec(fullname, path, target) if fullname in _LATER else None
         if spec is not None and spec.loader is not None:
             spec.loader = _Later(spec.loader)

@@ -1,8 +1,8 @@
 """SudachiPy as the binding sees it: loaded when it is first asked, and not needed where it is not installed.
 
 The binding imports SudachiPy and asks it for one thing here: the readings of words with kanji that MeCab does not know.
-Few texts have any, so the import (2 MB) waits for one. Without SudachiPy or its dictionary those kanji are read one by
-one, by the binding's Unihan table. It saves 198 MB of installed files: `pip uninstall sudachipy sudachidict-core`.
+Few texts have any, so the import (2 MB) waits for one. SudachiPy and its dictionary (198 MB) come with the extra
+`sokuon[sudachi]`; without them those kanji are read one by one, by the binding's Unihan table.
 """
 
 from __future__ import annotations
