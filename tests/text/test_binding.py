@@ -40,10 +40,11 @@ print(json.dumps([seen, public, hasattr(pyopenjtalk.tsqyomi, "nothing")]))
 
 IMPORTED = """
 import sys
-from sokuon.text.openjtalk import binding
+from sokuon.text.openjtalk import binding, sudachi
 
-sys.path += [str(binding.bundle() or "")]  # an installed Sokuon holds the binding itself
-import pyopenjtalk
+sys.path += [str(binding.bundle() or "")]  # an installed Sokuon holds the binding itself, and no SudachiPy
+with sudachi.stand_in():
+    import pyopenjtalk
 """
 
 
