@@ -40,7 +40,7 @@ class Narrator:
         """Passages one after the other, in pieces as they are ready."""
         for passage in passages:
             options = self._parts[passage.manner].options
-            pieces = self._engine.stream(passage.text, options)
+            pieces = self._engine.stream(passage.text, options, whole_sentences=True)
             rate = self._rate(options)
             yield from pieces if rate == self.sample_rate else _resampled(pieces, rate, self.sample_rate)
 
