@@ -145,6 +145,7 @@ def _narrator(
     """An engine with the voices of all manners; those without one of their own have the one that was asked for."""
     import sokuon
     from sokuon.book.narrator import Narrator
+    from sokuon.text import FrontEnd
 
     voice, model, bert = main
     places = find_both(voice, model, bert, yes, quiet)
@@ -157,7 +158,7 @@ def _narrator(
         if key not in loaded:
             loaded[key] = _add_voice(engine, *find_both(manner.voice, manner.model, manner.bert, yes, quiet))
         parts[manner] = _part(manner, usual, *loaded[key])
-    return Narrator(engine, parts)
+    return Narrator(engine, parts, FrontEnd(words))
 
 
 def _part(manner: Manner, usual: SynthesisOptions, voice: str | None, files: str) -> Part:
