@@ -84,19 +84,6 @@ def test_stream_has_the_sound_of_speak_in_several_pieces(slow: Engine) -> None:
     assert [s.text for s in joined.sentences] == [s.text for s in spoken.sentences]
 
 
-def test_a_stream_of_whole_sentences_has_the_samples_of_speak(slow: Engine) -> None:
-    text = "今日はいい天気ですね。散歩に行きましょう。はい。"
-    pieces = [piece for piece in slow.stream(text, whole_sentences=True) if piece.sentences]
-    assert [sentence.text for piece in pieces for sentence in piece.sentences] == [
-        "今日はいい天気ですね。",
-        "散歩に行きましょう。",
-        "はい。",
-    ]
-    assert len(pieces) == 3
-    joined = join(slow.stream(text, whole_sentences=True), slow.speak("はい。").sample_rate)
-    np.testing.assert_array_equal(joined.samples, slow.speak(text).samples)
-
-
 def test_first_piece_of_a_stream_leaves_before_the_second_sentence_is_read(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

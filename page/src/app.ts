@@ -305,18 +305,10 @@ export function warmUp(): void {
 
 async function start(jobs: Job[], character: number, pressed: number): Promise<void> {
   strip.clear();
-  const { rate, equal } = atOneRate(jobs);
-  const from = character > 0 ? await timeOf(equal[0]!, character) : 0;
-  await player.play(equal, from, rate, pressed);
-}
-
-/** The highest rate of the voices that speak, and the jobs at it: a cast may have voices of several rates. */
-function atOneRate(jobs: Job[]): { rate: number; equal: Job[] } {
-  const names = [...new Set(jobs.map(({ request }) => request.voice))];
-  const rates = new Map(names.map((name) => [name, resolve(app.get().voices, name)?.voice.sample_rate ?? 24_000]));
-  const rate = Math.max(...rates.values());
-  const at = (job: Job) => (rates.get(job.request.voice) === rate ? job : { ...job, request: { ...job.request, rate } });
-  return { rate, equal: jobs.map(at) };
+  const voice = resolve(app.get().voices, jobs[0]!.request.voice);
+  const rate = voice?.voice.sample_rate ?? 24_000;
+  const from = character > 0 ? await timeOf(jobs[0]!, character) : 0;
+  await player.play(jobs, from, rate, pressed);
 }
 
 /** Seconds at which a character of a line is spoken: the line is asked for first, if it has not been heard. */

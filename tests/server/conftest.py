@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import httpx
@@ -15,12 +16,17 @@ from sokuon.server.settings import Settings
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    if "SOKUON_TEST_URL" in os.environ:
+        pytest.skip("looks into the server's own process")
     return make_service([], None, Settings(port=0, threads=2, data=tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture(scope="session")
-def url(service: Service) -> Iterator[str]:
-    with running(service) as url:
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if named := os.environ.get("SOKUON_TEST_URL"):  # a server that runs elsewhere: tests/cluster
+        yield named
+        return
+    with running(request.getfixturevalue("service")) as url:
         yield url
 
 

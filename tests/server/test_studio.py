@@ -22,7 +22,6 @@ import soundfile
 from server_running import running
 from starlette.testclient import TestClient
 
-from sokuon.audio.resample import resample
 from sokuon.server.app import PAGE, create_app
 from sokuon.server.run import make_service
 from sokuon.server.settings import Settings
@@ -88,19 +87,6 @@ def test_given_lengths_and_tones_are_obeyed(http: httpx.Client) -> None:
     read = phrases(http, phrases=own)
     assert read[0]["moras"][0]["seconds"][0] == pytest.approx(0.4, abs=FRAME_S)
     assert read[0]["moras"][0]["tone"] == 0
-
-
-def test_a_line_is_sent_at_another_rate(http: httpx.Client) -> None:
-    heads, own = spoken(http)
-    other_heads, other = spoken(http, rate=44_100)
-    assert {head["rate"] for head in other_heads[:-1]} == {44_100}
-    assert len(other) == -(-len(own) * 44_100 // 24_000)
-    expected = resample(own.astype(np.float32) / 32768, 24_000, 44_100)
-    assert np.abs(other / 32768 - expected).max() < 3 / 32768  # what was rounded before, and what is now
-    assert [head.get("words") for head in other_heads if head.get("words")] == [
-        h["words"] for h in heads if h.get("words")
-    ]
-    assert other_heads[-1] == heads[-1]
 
 
 def test_a_pause_is_what_is_asked_for_less_what_is_there(http: httpx.Client) -> None:

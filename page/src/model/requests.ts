@@ -10,8 +10,6 @@ export interface LineRequest extends Omit<Settings, "pause"> {
   next: string | null;
   /** Of the voice's weights; the server's if there is none. */
   precision?: string;
-  /** Samples a second to be sent; the voice's if there is none. */
-  rate?: number;
 }
 
 export function lineRequest(project: Project, lines: Line[], index: number, instead?: Correction | null): LineRequest {

@@ -6,12 +6,11 @@ FFmpeg (extra `sokuon[aac]`, 100 MB, so not part of the server).
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from sokuon.audio.formats import FORMATS, blocks, check_format, format_rate, pcm16, rounded, undisturbed, wav_header
+from sokuon.audio.formats import FORMATS, blocks, check_format, format_rate, pcm16, rounded, wav_header
 from sokuon.audio.resample import Resampler
 from sokuon.audio.sound import Audio
 from sokuon.errors import MissingExtraError
@@ -131,9 +130,7 @@ class _Sndfile:
         kind, subtype = FORMATS[format]
         quality: dict[str, Any] = _CONSTANT if format == "mp3" else {}
         self._sink = _Sink()
-        self._file: Any = undisturbed(
-            lambda: soundfile.SoundFile(self._sink, "w", rate, 1, subtype, None, kind, **quality)
-        )
+        self._file: Any = soundfile.SoundFile(self._sink, "w", rate, 1, subtype, None, kind, **quality)
         self._skips_info_frame, self._rounds = format == "mp3", format == "flac"
         if format == "opus":
             latency = soundfile._ffi.new("double*", _PAGE_MS)
@@ -141,11 +138,11 @@ class _Sndfile:
 
     def add(self, samples: F32) -> bytes:
         for block in blocks(samples):
-            undisturbed(partial(self._file.write, rounded(block) if self._rounds else np.clip(block, -1.0, 1.0)))
+            self._file.write(rounded(block) if self._rounds else np.clip(block, -1.0, 1.0))
         return self._sent()
 
     def end(self) -> bytes:
-        undisturbed(self._file.close)
+        self._file.close()
         return self._sent()
 
     def _sent(self) -> bytes:

@@ -7,8 +7,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +15,7 @@ import numpy.typing as npt
 from sokuon.audio.ogg import OggPages
 from sokuon.audio.resample import Resampler
 from sokuon.errors import AudioError
-from sokuon.native.interruptible import interruptible
 from sokuon.storage.tensors import F32
-
-T = TypeVar("T")
 
 # format → (libsndfile format, subtype)
 FORMATS = {
@@ -111,15 +107,6 @@ def check_format(name: str) -> str:
     return key
 
 
-def undisturbed(work: Callable[[], T]) -> T:
-    """What a call of libsndfile returns or raises, with Ctrl-C held back until it is over.
-
-    It calls back into Python to write, and what a signal handler raises there would be printed and forgotten: Ctrl-C
-    had no effect, and the file lacked a block.
-    """
-    return interruptible(work, lambda: None)
-
-
 class _Guarded:
     """A file as libsndfile's callbacks see it: an error raised in one would be printed and forgotten, so it is kept."""
 
@@ -191,7 +178,7 @@ class SoundWriter:
         import soundfile  # 20 ms and 1.4 MB to import, and only some users write such files
 
         with self._checked():
-            self._sound = undisturbed(lambda: soundfile.SoundFile(self._file, "w", rate, 1, subtype, None, kind))
+            self._sound = soundfile.SoundFile(self._file, "w", rate, 1, subtype, None, kind)
             for name, text in labels.texts().items():
                 setattr(self._sound, name, text)
 
@@ -203,13 +190,13 @@ class SoundWriter:
             self.close()
             return
         with contextlib.suppress(Exception):  # an error is on its way already
-            undisturbed(self._sound.close)
+            self._sound.close()
 
     def close(self) -> None:
         """Write what is left and the end of the format."""
         self._write(self._resampler.finish())
         with self._checked():
-            undisturbed(self._sound.close)
+            self._sound.close()
 
     def write(self, samples: F32) -> None:
         """Append samples [N]."""
@@ -217,9 +204,8 @@ class SoundWriter:
 
     def _write(self, samples: F32) -> None:
         for block in blocks(samples):
-            data = rounded(block) if self._rounds else block
             with self._checked():
-                undisturbed(partial(self._sound.write, data))
+                self._sound.write(rounded(block) if self._rounds else block)
 
     @contextlib.contextmanager
     def _checked(self) -> Iterator[None]:

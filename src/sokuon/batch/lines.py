@@ -32,9 +32,8 @@ class Line:
 
     @property
     def phones(self) -> float:
-        """About how many it has: what it costs, for order and progress, without reading it."""
-        kanji = len(_KANJI.findall(self.text))
-        return 1 + _PHONES_OF_KANJI * kanji + _PHONES_OF_OTHERS * (len(self.text) - kanji)
+        """See `phones_of`."""
+        return phones_of(self.text)
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,8 @@ def lines_of(rows: Iterable[Row], defaults: Defaults) -> Iterator[Line | Problem
         try:
             if row.problem is not None:
                 raise TextError(row.problem)
-            line = _line(row.number, id, row.values, defaults)
+            check_id(id)
+            line = line_of(row.number, id, row.values, defaults)
             if id in taken:
                 raise OptionError(f"its id {shown(id)} is that of row {taken[id]}; ids must differ.")
         except SokuonError as error:
@@ -70,6 +70,12 @@ def lines_of(rows: Iterable[Row], defaults: Defaults) -> Iterator[Line | Problem
             continue
         taken[id] = row.number
         yield line
+
+
+def phones_of(text: str) -> float:
+    """About how many phones a text has: what it costs, for order, batches and progress, without reading it."""
+    kanji = len(_KANJI.findall(text))
+    return 1 + _PHONES_OF_KANJI * kanji + _PHONES_OF_OTHERS * (len(text) - kanji)
 
 
 def unused_columns(values: Mapping[str, object]) -> list[str]:
@@ -82,8 +88,8 @@ def seed_of(id: str, seed: int = 0) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\n{id}".encode()).digest()[:8], "big") >> 1
 
 
-def _line(number: int, id: str, values: Mapping[str, object], defaults: Defaults) -> Line:
-    check_id(id)
+def line_of(number: int, id: str, values: Mapping[str, object], defaults: Defaults) -> Line:
+    """A line by the columns of its row. Raises TextError, OptionError."""
     text = _text(values.get("text"))
     if text is None:
         raise TextError("it has no text.")

@@ -134,7 +134,7 @@ def line_key(setup: Setup, watch: Watch = SILENT) -> Callable[[Line], str]:
 def _identity(voice: str | None, setup: Setup, watch: Watch) -> str:
     """A voice's place with the state of its files, fetched now if it must be; a missing one is found out later."""
     try:
-        place = (setup.voice or BUILTIN / "voice") if voice is None else resolve(voice, watch=watch)
+        place = resolve(voice or setup.voice or BUILTIN / "voice", watch=watch)
         files = sorted(place.iterdir()) if place.is_dir() else [place]
         states = [(file.name, file.stat()) for file in files if file.suffix in _FILES_OF_A_VOICE and file.is_file()]
     except (SokuonError, OSError):

@@ -27,13 +27,14 @@ _WARM_UP = "あ。今日は、晴れ。"
 
 @dataclass(frozen=True)
 class Setup:
-    """How every worker speaks; can be pickled. `voice` None is the built-in one, `bert` None each voice's usual one.
+    """How every worker speaks; can be pickled. `voice` None is the built-in one, `bert` None each voice's usual one;
+    both are places as `sokuon.load` takes them.
 
     `options` hold where a line says nothing.
     """
 
-    voice: Path | None = None
-    bert: Path | None = None
+    voice: str | Path | None = None
+    bert: str | Path | None = None
     format: str = "wav"
     threads: int = 1
     precision: str = "q8"
@@ -79,8 +80,9 @@ class Engines:
     def of(self, voice: str | None) -> Engine:
         """The engine of a folder, file or address; None is the default voice. Raises SokuonError."""
         if voice not in self._engines:
-            default = self._setup.voice or BUILTIN / "voice"
-            loaded = self._opener.voice(default if voice is None else resolve(voice), self._setup.bert)
+            wanted = voice or self._setup.voice or BUILTIN / "voice"
+            bert = None if self._setup.bert is None else resolve(self._setup.bert, kind="bert")
+            loaded = self._opener.voice(resolve(wanted), bert)
             self._engines[voice] = Engine(loaded, self._front_end, self._opener)
         return self._engines[voice]
 

@@ -11,11 +11,9 @@ from typing import Any
 from sokuon.audio.resample import Resampler
 from sokuon.audio.sound import Audio
 from sokuon.book.cast import Manner
-from sokuon.book.readings import without_needless
 from sokuon.book.script import Passage
 from sokuon.engine import Engine
 from sokuon.options import SynthesisOptions
-from sokuon.text import FrontEnd
 
 _SAMPLE_BYTES = 65_536
 
@@ -31,9 +29,9 @@ class Part:
 class Narrator:
     """An engine that holds the voices of all manners."""
 
-    def __init__(self, engine: Engine, parts: Mapping[Manner, Part], front_end: FrontEnd) -> None:
-        """`front_end` reads as the engine does. Raises OptionError for a speaker or style that no voice has."""
-        self._engine, self._parts, self._front_end = engine, dict(parts), front_end
+    def __init__(self, engine: Engine, parts: Mapping[Manner, Part]) -> None:
+        """Raises OptionError for a speaker or style that a voice does not have."""
+        self._engine, self._parts = engine, dict(parts)
         self.sample_rate = next(iter(engine.voices.values())).sample_rate
         for part in parts.values():
             engine.stream("", part.options)  # looks for voice, speaker and style at once
@@ -42,8 +40,7 @@ class Narrator:
         """Passages one after the other, in pieces as they are ready."""
         for passage in passages:
             options = self._parts[passage.manner].options
-            text = without_needless(passage.text, self._front_end)
-            pieces = self._engine.stream(text, options, whole_sentences=True)
+            pieces = self._engine.stream(passage.text, options)
             rate = self._rate(options)
             yield from pieces if rate == self.sample_rate else _resampled(pieces, rate, self.sample_rate)
 

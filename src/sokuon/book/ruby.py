@@ -10,9 +10,6 @@ _LONGEST = (60, 100)  # characters of surface and reading that the markup takes
 _KANJI = "一-鿿㐀-䶿豈-﫿々〆〇仝ヶ〓\U00020000-\U0003ffff"
 _RUN = f"[{_KANJI}]+|[ァ-ヴーヽヾ]+|[A-Za-zＡ-Ｚａ-ｚÀ-ɏΑ-ωА-я0-9０-９'’-]+"
 _RUBY = re.compile(rf"(?:[｜|](?P<marked>[^｜|《》{{}}\n]{{1,60}})|(?P<run>{_RUN}))《(?P<reading>[^《》\n]{{1,100}})》")
-_KANJI_ONLY = re.compile(f"[{_KANJI}]+")
-_HIRAGANA = re.compile("[ぁ-ゖー]+")
-_LONG = re.compile("(?<=[オコソトノホモヨロヲゴゾドボポョォ])ウ|(?<=[エケセテネヘメレゲゼデベペェ])イ")
 _EMPHASIS = re.compile("《《([^《》\n]+)》》")
 
 
@@ -22,15 +19,8 @@ def with_ruby(text: str) -> str:
 
 
 def with_reading(base: str, reading: str) -> str:
-    """{base|reading}, or `base` alone where the ruby is no reading: emphasis dots, a translation.
-
-    Hiragana over kanji is spelled, not pronounced: どうあく is ドーアク. (Katakana is as it sounds, and おう over kana
-    with kanji, as in 思う, may be two vowels.)
-    """
-    plain = re.sub(r"[\s・]", "", reading)
-    kana = to_katakana(plain)
-    if _KANJI_ONLY.fullmatch(base) and _HIRAGANA.fullmatch(plain):
-        kana = _LONG.sub("ー", kana)
+    """{base|reading}, or `base` alone where the ruby is no reading: emphasis dots, a translation."""
+    kana = to_katakana(re.sub(r"[\s・]", "", reading))
     possible = is_pronunciation(kana) and re.search(r"[{}|\n「」『』]", base) is None
     if not (possible and 0 < len(base) <= _LONGEST[0] and len(kana) <= _LONGEST[1]):
         return base

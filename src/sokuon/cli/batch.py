@@ -19,7 +19,8 @@ from sokuon.options import SynthesisOptions
 
 if TYPE_CHECKING:
     from sokuon.batch.lines import Problem
-    from sokuon.batch.run import Progress
+    from sokuon.batch.run import Progress, Speak
+    from sokuon.batch.speaking import Setup
 
 _DEFAULT = SynthesisOptions()
 _HOW, _ENGINE = "How it sounds where a line says nothing", "Engine"
@@ -72,12 +73,20 @@ def batch(
     weights: Annotated[
         str, typer.Option(help="Flow and decoder in memory: q16 or fp32.", rich_help_panel=_ENGINE)
     ] = "q16",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="On Ray: local starts one here, auto or an address finds one.",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Speak a table of lines into a folder; the same command goes on where it was stopped."""
     from sokuon.audio.formats import check_format
     from sokuon.batch.lines import Defaults
-    from sokuon.batch.run import Plan, local, run
+    from sokuon.batch.run import Plan, run
     from sokuon.batch.speaking import Setup
     from sokuon.batch.store import Layout
     from sokuon.batch.tables import read_table
@@ -100,8 +109,18 @@ def batch(
         words = dictionary or dictionary_path()
         setup = Setup(folder, bert_folder, layout.suffix, dictionary=words, options=options, **how)
         with watching(quiet) as watch, _progress(quiet) as progress:
-            problems = run(plan, setup, layout, local(setup, workers), progress, watch)
+            problems = run(plan, setup, layout, _speak(setup, ray, workers), progress, watch)
     _report(problems, len(plan.rows), output)
+
+
+def _speak(setup: Setup, ray: str | None, workers: int | None) -> Speak:
+    if ray is None:
+        from sokuon.batch.run import local
+
+        return local(setup, workers)
+    from sokuon.cluster.data import on_ray
+
+    return on_ray(setup, ray, workers)
 
 
 def _report(problems: list[Problem], rows: int, output: Path) -> None:

@@ -145,7 +145,6 @@ def _narrator(
     """An engine with the voices of all manners; those without one of their own have the one that was asked for."""
     import sokuon
     from sokuon.book.narrator import Narrator
-    from sokuon.text import FrontEnd
 
     voice, model, bert = main
     places = find_both(voice, model, bert, yes, quiet)
@@ -158,7 +157,7 @@ def _narrator(
         if key not in loaded:
             loaded[key] = _add_voice(engine, *find_both(manner.voice, manner.model, manner.bert, yes, quiet))
         parts[manner] = _part(manner, usual, *loaded[key])
-    return Narrator(engine, parts, FrontEnd(words))
+    return Narrator(engine, parts)
 
 
 def _part(manner: Manner, usual: SynthesisOptions, voice: str | None, files: str) -> Part:

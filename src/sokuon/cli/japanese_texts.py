@@ -71,6 +71,8 @@ HELP = {
     "How it sounds where a line says nothing": "行に指定がないときの話し方",
     "Mixed with each line's id.": "各行のIDと混ぜる値。",
     "Processes; one for each processor if left out.": "プロセス数。省略時はプロセッサーごとに一つ。",
+    "On Ray: local starts one here, auto or an address finds one.":
+        "Rayで動かす。local はここで起動、auto かアドレスは既にあるものを使う。",
     "Threads of each process.": "プロセスごとのスレッド数。",
     "Convert a voice or a BERT once, to a folder that loads fast.":
         "音声モデルやBERTを、速く読み込めるフォルダーに変換する。",

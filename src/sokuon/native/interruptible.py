@@ -25,26 +25,21 @@ def interruptible(work: Callable[[], T], stop: Callable[[], None]) -> T:
     results: list[T] = []
     problems: list[BaseException] = []
     ended = threading.Event()
-    states: list[str] = []  # the first counts: "begun" by the thread, or "left" here
 
     def run() -> None:
-        states.append("begun")
-        if states[0] == "begun":
-            try:
-                results.append(work())
-            except BaseException as problem:  # raised again where it was called
-                problems.append(problem)
-            finally:
-                ended.set()
+        try:
+            results.append(work())
+        except BaseException as problem:  # raised again where it was called
+            problems.append(problem)
+        finally:
+            ended.set()
 
+    threading.Thread(target=run, name="sokuon-run").start()
     try:
-        threading.Thread(target=run, name="sokuon-run").start()  # an interrupt may come before it returns, too
         ended.wait()  # not join: one that is interrupted takes the thread for ended (Python 3.10 to 3.12)
     except BaseException:
-        states.append("left")
-        if states[0] == "begun":
-            stop()
-            ended.wait()
+        stop()
+        ended.wait()
         raise
     if problems:
         raise problems[0]

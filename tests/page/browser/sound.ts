@@ -67,9 +67,3 @@ export function trailingSilence({ samples, rate }: Spoken): number {
   const bound = 0.02 * samples.reduce((peak, s) => Math.max(peak, Math.abs(s)), 0);
   return (samples.length - 1 - samples.findLastIndex((s) => Math.abs(s) > bound)) / rate;
 }
-
-/** Lines as they should be heard, from the first sound to the last. */
-export function joined(lines: Spoken[]): Int16Array {
-  const all = lines.flatMap((line) => [...Array.from(line.samples, (s) => Math.round(s * 32768)), ...new Array<number>(Math.round(line.gap * line.rate)).fill(0)]);
-  return Int16Array.from(all.slice(all.findIndex((s) => s !== 0), all.findLastIndex((s) => s !== 0) + 1));
-}

@@ -3,7 +3,7 @@
 import type { Page } from "playwright-core";
 import { heard, openPage, pause, press, setText, state, studioTest as test } from "./harness";
 import { openRecorded, played, shareThatIsTheSame } from "./recorder";
-import { joined, nextLine, spoken } from "./sound";
+import { nextLine, spoken } from "./sound";
 import type { Spoken } from "./sound";
 
 test("what is typed is heard, and the sentence and the word that sound are marked", async ({ page }) => {
@@ -43,6 +43,12 @@ test("gapless: what leaves the loudspeaker is what the server sent, sample by sa
   expect(errors).toEqual([]);
   await context.close();
 });
+
+/** Lines as they should be heard, from the first sound to the last. */
+function joined(lines: Spoken[]): Int16Array {
+  const all = lines.flatMap((line) => [...Array.from(line.samples, (s) => Math.round(s * 32768)), ...new Array<number>(Math.round(line.gap * line.rate)).fill(0)]);
+  return Int16Array.from(all.slice(all.findIndex((s) => s !== 0), all.findLastIndex((s) => s !== 0) + 1));
+}
 
 test("stop in the middle: silence within a moment, and the server has nothing left to do", async ({ server, page }) => {
   await setText(page, "とても長い文章を、途中で止めます。".repeat(40));

@@ -58,10 +58,6 @@ class Line(_Body):
     pitch: Annotated[float, Field(allow_inf_nan=False, ge=0.5, le=2)] = 1.0
     intonation: Annotated[float, Field(allow_inf_nan=False, ge=0, le=4)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
-    rate: Annotated[int, Field(ge=8000, le=192_000)] | None = Field(
-        None,
-        description="Samples a second of what /studio/speak sends, for voices of several rates; null: the voice's.",
-    )
     precision: Literal["fp32", "q8", "q4"] | None = Field(
         None, description="Of the voice's weights, to compare by ear; /studio/about lists them; null: the server's."
     )

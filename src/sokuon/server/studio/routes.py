@@ -109,25 +109,21 @@ def _sentences(text: str) -> list[str]:
 
 async def _frames(service: Service, line: Line, request: Request, listening: Listening) -> AsyncIterator[bytes]:
     """Times in a head count from the line's beginning; the last head tells the silence that is to follow."""
-    own = choice_of(service, line).voice.sample_rate
-    rate = line.rate or own
-    resampler = Resampler(own, rate)
+    rate = choice_of(service, line).voice.sample_rate
     heard: list[F32] = []
     count = 0
     async for piece in listening:
         if isinstance(piece, Audio):
-            yield _frame(_head(piece, count / own, rate), pcm16(resampler.push(piece.samples)))
+            yield _frame(_head(piece, count / rate), pcm16(piece.samples))
             heard.append(piece.samples)
             count += len(piece.samples)
-    if len(rest := resampler.finish()):
-        yield _frame({"rate": rate, "words": [], "phones": []}, pcm16(rest))
-    gap = await _gap(service, line, request, heard, own)
-    yield _frame({"end": True, "gap": gap, "seconds": count / own}, b"")
+    gap = await _gap(service, line, request, heard, rate)
+    yield _frame({"end": True, "gap": gap, "seconds": count / rate}, b"")
 
 
-def _head(piece: Audio, start: float, rate: int) -> dict[str, Any]:
+def _head(piece: Audio, start: float) -> dict[str, Any]:
     return {
-        "rate": rate,
+        "rate": piece.sample_rate,
         "words": [[w.text, round(w.start + start, 4), round(w.end + start, 4)] for w in piece.words],
         "phones": [[t.phoneme, round(t.start + start, 4), round(t.end + start, 4)] for t in piece.timings],
     }
