@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -226,7 +227,10 @@ def test_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "neko.txt").write_bytes(AOZORA.encode("cp932"))
     done = run(tmp_path / "neko.txt", "-o", tmp_path / "a", "--format", "flac", "--author", "漱石")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.splitlines()[0].startswith("1/2 一: 0:")
+    first, second, last = done.stderr.splitlines()
+    assert re.fullmatch(r"1/2 一: 0:\d\d, 0:\d\d left", first)
+    assert re.fullmatch(r"2/2 二: 0:\d\d", second)
+    assert "2 chapters" in last
     assert sorted(files(tmp_path / "a")) == ["01 一.flac", "02 二.flac"]
     with soundfile.SoundFile(tmp_path / "a" / "01 一.flac") as sound:
         assert sound.artist == "漱石"

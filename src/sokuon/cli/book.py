@@ -228,27 +228,26 @@ class _Watcher:
 
     def __init__(self, book: Book, bar: Progress, quiet: bool) -> None:
         self._bar, self._quiet, self._count = bar, quiet, len(book.chapters)
-        self._left, self._spoken, self._start = book.characters, 0, time.monotonic()
+        self._left, self._spoken, self._start = book.characters, 0, time.monotonic()  # but for this chapter's
         self._task = bar.add_task(told("speaking"), total=self._left, visible=not quiet)
-        self._kept = False
+        self._kept, self._here, self._most = False, 0, 0
 
     def begin(self, number: int, chapter: Chapter, kept: bool) -> None:
         """See making.Watcher."""
-        self._kept = kept
-        if kept:
-            self._left -= chapter.characters
-            self._bar.update(self._task, total=self._spoken + self._left)
+        self._kept, self._here, self._most = kept, 0, 0 if kept else chapter.characters
+        self._left -= chapter.characters
+        self._bar.update(self._task, total=self._spoken + self._most + self._left)
         self._bar.update(self._task, description=f"{number}/{self._count}")
 
     def spoken(self, characters: int) -> None:
         """See making.Watcher."""
-        characters = min(characters, self._left)
-        self._left -= characters
-        self._spoken += characters
-        self._bar.advance(self._task, characters)
+        self._here = min(self._here + characters, self._most)  # what is spoken is no longer than what is written
+        self._bar.update(self._task, completed=self._spoken + self._here)
 
     def end(self, number: int, chapter: Chapter, seconds: float) -> None:
         """See making.Watcher."""
+        self._spoken += self._most
+        self._bar.update(self._task, completed=self._spoken)
         if self._quiet:
             return
         what = f"{number}/{self._count} {chapter.title or number}: {_clock(seconds)}"
