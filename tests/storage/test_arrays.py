@@ -57,7 +57,19 @@ def test_other_arrays_are_refused(tmp_path: Path, array: Any) -> None:
 def test_shapes_are_not_believed(tmp_path: Path, shape: str) -> None:
     path = raw(tmp_path / "a.npy", f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n", b"\0" * 2048)
     tracemalloc.start()
-    with pytest.raises(ValueError, match=r"out of range|not describe|not hold|invalid literal"):
+    with pytest.raises(ValueError, match=r"out of range|not describe|not hold|invalid literal|are read"):
+        read_array(path)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_a_large_array_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    rows = 1_000_000
+    path = raw(tmp_path / "a.npy", f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, 256), }}\n")
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + rows * 256 * 4)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"makes 977 MB; at most 64 are read"):
         read_array(path)
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()

@@ -21,7 +21,7 @@ from sokuon.storage.tensors import F32
 _MAGIC = b"\x93NUMPY"
 _LENGTHS = {1: "<H", 2: "<I", 3: "<I"}  # major version → how the length of the header is stored
 _MOST_HEADER = 4096
-_MOST_BYTES = 1 << 30
+_MOST_BYTES = 64 << 20  # the vectors of 65,536 styles or 32,768 speakers in float32
 _MOST_AXES = 8
 _DTYPE = re.compile(r"""['"]descr['"]\s*:\s*['"]([<>|=]?(?:f[248]|[iu][1248]|b1))['"]""")
 _ORDER = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)""")
@@ -50,7 +50,9 @@ def _read(file: BinaryIO) -> F32:
         raise ValueError("its header has no length that it can have")
     dtype, order, shape = _facts(file.read(length).decode("latin-1"))
     size = math.prod(shape) * dtype.itemsize
-    data = file.read(size + 1) if size <= _MOST_BYTES else b""
+    if size > _MOST_BYTES:
+        raise ValueError(f"its shape {shape} makes {size / 2**20:,.0f} MB; at most {_MOST_BYTES >> 20} are read")
+    data = file.read(size + 1)
     if len(data) != size:
         raise ValueError(f"it does not hold the {math.prod(shape)} numbers that its header promises")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, which the caller looks for
