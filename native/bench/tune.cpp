@@ -22,11 +22,14 @@ const Named all[] = {{"direct", {Outer::direct, Inner::none}},   {"F(4,2)", {Out
                      {"F(4,3)", {Outer::f43, Inner::none}},      {"F(6,3)", {Outer::f63, Inner::none}},
                      {"F(4,4)", {Outer::f44, Inner::none}},      {"F(4,4)F(2,2)", {Outer::f44, Inner::f22}},
                      {"F(4,4)F(3,2)", {Outer::f44, Inner::f32}}, {"F(4,4)F(2,3)", {Outer::f44, Inner::f23}},
-                     {"F(4,4)F(4,3)", {Outer::f44, Inner::f43}},
+                     {"F(4,4)F(4,3)", {Outer::f44, Inner::f43}}, {"F(4,4)F(6,2)", {Outer::f44, Inner::f62}},
+                     {"F(4,4)F(6,3)", {Outer::f44, Inner::f63}},
                      // Transformed at use (Form::filter).
                      {"F(6,3)'", {Outer::f63, Inner::none, sk::Form::filter}},
                      {"F(4,4)F(3,2)'", {Outer::f44, Inner::f32, sk::Form::filter}},
-                     {"F(4,4)F(4,3)'", {Outer::f44, Inner::f43, sk::Form::filter}}};
+                     {"F(4,4)F(6,2)'", {Outer::f44, Inner::f62, sk::Form::filter}},
+                     {"F(4,4)F(4,3)'", {Outer::f44, Inner::f43, sk::Form::filter}},
+                     {"F(4,4)F(6,3)'", {Outer::f44, Inner::f63, sk::Form::filter}}};
 
 bool fits(const sk::Choice& choice, int taps) {
     if (choice.outer == Outer::direct) return true;

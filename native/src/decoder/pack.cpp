@@ -182,7 +182,7 @@ PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Ker
 // The forms that kernels/conv_product.h can transform at use.
 Form form_of(int taps, Choice choice) {
     const int groups = inner_scheme(choice.inner).taps;
-    const bool chosen = choice.inner == Inner::f32 || choice.inner == Inner::f43;
+    const bool chosen = choice.inner != Inner::none && choice.inner != Inner::f22 && choice.inner != Inner::f23;
     const bool nested = chosen && (taps == 4 * groups - 1 || taps == 4 * groups - 3);
     const bool single = choice.outer == Outer::f63 && taps == 3;
     if (choice.outer == Outer::direct) return choice.form == Form::codes ? Form::codes : Form::products;

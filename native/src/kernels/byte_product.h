@@ -126,7 +126,7 @@ struct CodeBlocks<NV, std::integer_sequence<int, R...>> {
 
 // All rows, in nearly equal blocks, so that no small remainder runs at half speed.
 template <int NV>
-SK_INLINE void panel_columns(const Strip& strip, int vector, Fetch fetch, std::int64_t passes) {
+SK_INLINE void code_columns(const Strip& strip, int vector, Fetch fetch, std::int64_t passes) {
     using Table = CodeBlocks<NV, std::make_integer_sequence<int, block_rows>>;
     const std::int64_t count = strip.product.count, blocks = ceil_div(count, block_rows);
     const std::int64_t steps = strip.product.linear->inputs / group_inputs;
@@ -144,8 +144,8 @@ SK_INLINE void panel_columns(const Strip& strip, int vector, Fetch fetch, std::i
 SK_INLINE void code_strip(const Strip& strip, int vectors, Fetch fetch) {
     int vector = 0;
     for (; vector + block_width_vectors <= vectors; vector += block_width_vectors)
-        panel_columns<block_width_vectors>(strip, vector, fetch, vectors / block_width_vectors);
-    if (vector < vectors) panel_columns<1>(strip, vector, fetch, 1);
+        code_columns<block_width_vectors>(strip, vector, fetch, vectors / block_width_vectors);
+    if (vector < vectors) code_columns<1>(strip, vector, fetch, 1);
 }
 
 // 4-bit weights of `panels` panels from `panel` on, as the bytes they stand for.

@@ -125,8 +125,8 @@ void inner_output(const Conv& conv, const Tiling& tl, const float* wide, float* 
 template <Outer O, Inner I>
 SK_INLINE void point_products(const Conv& conv, Product p, std::int64_t step, int point, float* panels) {
     constexpr int points = inner_scheme(I).points;
-    // The schemes of usable_form in pack.cpp.
-    if constexpr (I == Inner::f32 || I == Inner::f43 || O == Outer::f63) {
+    // The schemes of form_of in pack.cpp.
+    if constexpr (I == Inner::f32 || I == Inner::f62 || I == Inner::f43 || I == Inner::f63 || O == Outer::f63) {
         if (conv.weights.codes)
             return filtered_products<O, I>(conv, p, conv.weights.codes, step, point, panels);
         if (conv.weights.filter)

@@ -22,8 +22,10 @@ static void convolve(const Conv& conv, const ConvCall& call) {
         case Inner::none: return convolve_f44<Inner::none>(conv, call);
         case Inner::f22: return convolve_f44<Inner::f22>(conv, call);
         case Inner::f32: return convolve_f44<Inner::f32>(conv, call);
+        case Inner::f62: return convolve_f44<Inner::f62>(conv, call);
         case Inner::f23: return convolve_f44<Inner::f23>(conv, call);
         case Inner::f43: return convolve_f44<Inner::f43>(conv, call);
+        case Inner::f63: return convolve_f44<Inner::f63>(conv, call);
     }
 }
 

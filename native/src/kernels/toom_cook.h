@@ -22,7 +22,7 @@ struct Scheme {
 };
 
 enum class Outer { f42, f43, f44, f63, direct };
-enum class Inner { none, f22, f32, f23, f43 };
+enum class Inner { none, f22, f32, f62, f23, f43, f63 };
 
 constexpr Scheme outer_scheme(Outer outer) {
     switch (outer) {
@@ -39,8 +39,10 @@ constexpr Scheme inner_scheme(Inner inner) {
     switch (inner) {
         case Inner::f22: return {2, 2, 3, {0, 1}};
         case Inner::f32: return {3, 2, 4, {0, 1, -1}};
+        case Inner::f62: return {6, 2, 7, {0, 1, -1, 0.5, -0.5, 2}};
         case Inner::f23: return {2, 3, 4, {0, 1, -1}};
         case Inner::f43: return {4, 3, 6, {0, 1, -1, 0.5, -0.5}};
+        case Inner::f63: return {6, 3, 8, {0, 1, -1, 0.5, -0.5, 2, -2}};
         case Inner::none: break;
     }
     return {1, 1, 1, {}};

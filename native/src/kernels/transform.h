@@ -156,6 +156,31 @@ struct InnerTransform<Inner::f32> {
 };
 
 template <>
+struct InnerTransform<Inner::f62> {
+    static constexpr int outputs = 6, points = 7;
+    SK_INLINE void filter(const vec* g, vec* u) {
+        const vec half = 0.5f * g[1];
+        u[0] = -2.0f * g[0];
+        u[1] = (-2.0f / 3.0f) * (g[0] + g[1]);
+        u[2] = (-2.0f / 9.0f) * (g[0] - g[1]);
+        u[3] = (16.0f / 9.0f) * (g[0] + half);
+        u[4] = (16.0f / 15.0f) * (g[0] - half);
+        u[5] = (2.0f / 45.0f) * (g[0] + 2.0f * g[1]);
+        u[6] = g[1];
+    }
+    SK_INLINE void input(const vec* d, vec* v) { OuterTransform<Outer::f44>::input(d, v); }
+    SK_INLINE void output(const vec* v, vec* y) {
+        const vec even = v[1] + v[2], odd = v[1] - v[2], even_half = v[3] + v[4], odd_half = v[3] - v[4];
+        y[0] = v[0] + even + even_half + v[5];
+        y[1] = odd + 0.5f * odd_half + 2.0f * v[5];
+        y[2] = even + 0.25f * even_half + 4.0f * v[5];
+        y[3] = odd + 0.125f * odd_half + 8.0f * v[5];
+        y[4] = even + 0.0625f * even_half + 16.0f * v[5];
+        y[5] = odd + 0.03125f * odd_half + 32.0f * v[5] + v[6];
+    }
+};
+
+template <>
 struct InnerTransform<Inner::f23> {
     static constexpr int outputs = 2, points = 4;
     SK_INLINE void input(const vec* d, vec* v) {
@@ -178,6 +203,22 @@ struct InnerTransform<Inner::f43> : OuterTransform<Outer::f43> {
         u[3] = (-8.0f / 3.0f) * (even_half + odd_half);
         u[4] = (-8.0f / 3.0f) * (even_half - odd_half);
         u[5] = g[2];
+    }
+};
+
+template <>
+struct InnerTransform<Inner::f63> : OuterTransform<Outer::f63> {
+    SK_INLINE void filter(const vec* g, vec* u) {
+        const vec even = g[0] + g[2], even_half = g[0] + 0.25f * g[2], odd_half = 0.5f * g[1];
+        const vec even_two = g[0] + 4.0f * g[2], odd_two = 2.0f * g[1];
+        u[0] = -g[0];
+        u[1] = (-2.0f / 9.0f) * (even + g[1]);
+        u[2] = (-2.0f / 9.0f) * (even - g[1]);
+        u[3] = (32.0f / 45.0f) * (even_half + odd_half);
+        u[4] = (32.0f / 45.0f) * (even_half - odd_half);
+        u[5] = (1.0f / 90.0f) * (even_two + odd_two);
+        u[6] = (1.0f / 90.0f) * (even_two - odd_two);
+        u[7] = g[2];
     }
 };
 
