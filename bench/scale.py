@@ -22,9 +22,9 @@ from typing import Any
 
 from shared import ROOT, table
 
-SPEED = 7.0  # seconds of sound a core makes in a second, full-size voice: bench/results/batch.md
-PHONES_PER_SOUND_S = 12.5  # bench/results/batch.md
-HAND_OUT_S = 0.004  # of the driver for a bundle: --measure, docs/scale.md
+SPEED = 7.5  # seconds of sound a core makes in a second, full-size voice: bench/results/batch.md
+PHONES_PER_SOUND_S = 12.5  # the lines of bench/batch.py: 13.0
+HAND_OUT_S = 0.004  # of the driver for a bundle: assumed; --measure asks Ray
 BUNDLE_PHONES = 600.0  # sokuon.cluster.data
 COARSE_PHONES = 20_000.0  # of a job for a thousand nodes: synthesize(..., bundle_phones=20_000)
 BYTES_PER_SOUND_S = {"wav": 88_200.0, "flac": 40_000.0, "opus": 6_000.0}  # 44.1 kHz
