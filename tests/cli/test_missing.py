@@ -73,7 +73,9 @@ def test_the_command_says_it_once(
 
 def test_the_notes_are_those_that_the_builds_install() -> None:
     assert f'why_missing.txt "{NO_COMPILER}\\n"' in (ROOT / "CMakeLists.txt").read_text()
-    assert '"sokuon/_native" = "native/failed/_native"' in (ROOT / "pyproject.toml").read_text()
+    failed = (ROOT / "pyproject.toml").read_text().partition("if.failed = true")[2]
+    assert 'cmake.define.SOKUON_NATIVE = "OFF"' in failed
+    assert "install(DIRECTORY native/failed/_native DESTINATION sokuon)" in (ROOT / "CMakeLists.txt").read_text()
 
 
 def test_the_server_says_it_too(missing: Path, caplog: pytest.LogCaptureFixture) -> None:
