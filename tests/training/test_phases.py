@@ -16,10 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
 from buzz import lines_db, mean_spectrum  # noqa: E402
 from sokuon_training import ModelConfig, losses  # noqa: E402
-from sokuon_training.carry import target, turns  # noqa: E402
+from sokuon_training.builtin import CONFIG  # noqa: E402
+from sokuon_training.carry import deafen, target, turns  # noqa: E402
 from sokuon_training.decoder import Decoder  # noqa: E402
 from sokuon_training.features import HOP, SAMPLE_RATE  # noqa: E402
-from sokuon_training.phases import cycles, phasors  # noqa: E402
+from sokuon_training.flow import Coupling, Flow  # noqa: E402
+from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS, cycles, phasors  # noqa: E402
 
 FRAMES = 60
 
@@ -90,3 +92,21 @@ def test_coherent_loss_sees_phase_below_4_khz_only() -> None:
     assert float(losses.coherent(low, low)) < 1e-3
     assert float(losses.coherent(-low, low)) > 0.8
     assert float(losses.coherent(low + turned, low + high)) < 0.1
+
+
+def test_a_deafened_flow_makes_the_other_channels_without_carriers_and_phases() -> None:
+    torch.manual_seed(0)
+    flow, own = Flow(CONFIG), [*PHASE_CHANNELS, *CARRIER_CHANNELS]
+    for coupling in list(flow.flows)[::2]:
+        assert isinstance(coupling, Coupling)
+        torch.nn.init.normal_(coupling.post.weight, std=0.1)
+    prior, mask, g = torch.randn(1, CONFIG.channels, 30), torch.ones(1, 1, 30), torch.randn(1, CONFIG.gin_channels, 1)
+    changed = prior.clone()
+    changed[:, own] = torch.randn(1, len(own), 30)
+    others = [c for c in range(CONFIG.channels) if c not in own]
+    with torch.no_grad():
+        heard = (flow.inverse(prior, mask, g) - flow.inverse(changed, mask, g))[:, others]
+        deafen(flow)
+        deaf = (flow.inverse(prior, mask, g) - flow.inverse(changed, mask, g))[:, others]
+    assert float(heard.abs().max()) > 1e-3
+    assert not deaf.any()

@@ -30,11 +30,11 @@ from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS
 from sokuon_training.texts import Batches, Item, read_labels
 
 CROP_FRAMES = 96
-SMOOTH_FRAMES = 4.0  # standard deviation of the smoothing: F0 then drifts by some 2 Hz
+SMOOTH_FRAMES = 3.0  # standard deviation of the smoothing: F0 then drifts by some 3 Hz
 DEFAULT_NOISE = 0.6  # the engine's; the carriers' spread in the prior is its inverse
 SILENT_LOG_STD = -6.0  # of the phase channels in the prior
 UNVOICED = 0.3  # weight of silence in unvoiced frames
-KEEP = 10.0  # weight of all other channels staying as they were
+KEEP = 100.0  # weight of all other channels staying as they were
 
 
 @dataclass
@@ -113,6 +113,18 @@ def with_carriers(prior: Tensor) -> Tensor:
     return changed
 
 
+@torch.no_grad()
+def deafen(flow: Flow) -> None:
+    """Take the carriers and the phases from what the couplings read: the other channels then do not know of them."""
+    channels = flow.flows[0].pre.weight.shape[1] * 2
+    for number, coupling in enumerate(list(flow.flows)[::2]):
+        flipped = number % 2 == 1  # the order of the channels that this coupling sees, counted from z of sound
+        for channel in (*PHASE_CHANNELS, *CARRIER_CHANNELS):
+            place = channels - 1 - channel if flipped else channel
+            if place < channels // 2:
+                coupling.pre.weight[:, place] = 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
@@ -130,6 +142,7 @@ def main() -> None:
     latents = LatentMap.load(args.work / "latents.npz")
     old, new = model.synthesizer.flow, type(model.synthesizer.flow)(model.synthesizer.config)
     new.load_state_dict(old.state_dict())
+    deafen(new)
     optimizer = torch.optim.AdamW(new.parameters(), args.rate, betas=(0.9, 0.98), weight_decay=0.0)
     run = Run(args.work / "carried.pt", args.minutes)
     average = Ema(new, 0.995)
@@ -154,12 +167,14 @@ def carry_losses(old: Flow, new: Flow, prior: Tensor, latents: LatentMap, g: Ten
     """(squared error of the phase, of all other channels, mean step of the phase against F0, rad)."""
     mask = torch.ones(len(prior), 1, prior.shape[2])
     changed = with_carriers(prior)
+    own = [*PHASE_CHANNELS, *CARRIER_CHANNELS]
     with torch.no_grad():
-        before = old.inverse(prior, mask, g)
+        deaf = prior.clone()
+        deaf[:, own] = 0
+        before = old.inverse(deaf, mask, g)
         f0 = f0_of(before, latents)
         wanted = target(changed[:, list(CARRIER_CHANNELS)], f0)
     made = new.inverse(changed, mask, g)
-    own = [*PHASE_CHANNELS, *CARRIER_CHANNELS]
     others = [c for c in range(prior.shape[1]) if c not in own]
     voiced = (f0 > 0).float()
     phase = made[:, list(PHASE_CHANNELS)]
