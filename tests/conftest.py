@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from sokuon.networks.bert import Bert
 from sokuon.voices.voice import Voice
 
 TINY = Path(__file__).parent / "data" / "tiny"
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell starts what runs in its background: `pytest &`
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests of Ctrl-C are about this process, too
 
 
 @pytest.fixture(scope="session", autouse=True)
