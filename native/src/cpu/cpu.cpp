@@ -20,17 +20,41 @@ bool has(const char* feature) {
 }
 #endif
 
+#if defined(__x86_64__)
+struct Leaf {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Leaf leaf(unsigned number, unsigned part = 0) {
+    Leaf found;
+    __get_cpuid_count(number, part, &found.a, &found.b, &found.c, &found.d);
+    return found;
+}
+
+bool bit(unsigned word, int number) { return word >> number & 1; }
+
+// Which registers the operating system keeps for each thread (XCR0); 0 where it keeps none beyond SSE's.
+unsigned kept_registers() {
+    if (!bit(leaf(1).c, 27)) return 0;  // OSXSAVE
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+#endif
+
 Cpu probe() {
     Cpu found;
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    found.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    found.f16c = __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
-    found.avxvnni = found.avx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
-    found.avx512 = found.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-    found.avx512vnni = found.avx512 && __builtin_cpu_supports("avx512vnni");
+#if defined(__x86_64__)  // by CPUID itself: __builtin_cpu_supports says no to everything in what zig links
+    constexpr unsigned ymm = 0x06, zmm = 0xe6;
+    const unsigned kept = kept_registers();
+    const Leaf first = leaf(1), seventh = leaf(7);
+    const bool wide = (kept & ymm) == ymm && bit(first.c, 28);  // AVX
+    found.avx2 = wide && bit(seventh.b, 5) && bit(first.c, 12);  // AVX2, FMA
+    found.f16c = wide && bit(first.c, 29);
+    found.avxvnni = found.avx2 && bit(leaf(7, 1).a, 4);
+    found.avx512 = found.avx2 && (kept & zmm) == zmm && bit(seventh.b, 16) && bit(seventh.b, 17) && bit(seventh.b, 30) &&
+                   bit(seventh.b, 31);  // F, DQ, BW, VL
+    found.avx512vnni = found.avx512 && bit(seventh.c, 11);
 #elif defined(__aarch64__) && defined(__linux__)
     constexpr unsigned long dot_products = 1ul << 20, matrix_products = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
     found.dot = getauxval(AT_HWCAP) & dot_products;
