@@ -149,8 +149,8 @@ def test_codes_of_the_file_are_used_where_they_lie(name: str, tmp_path: Path) ->
 
 @pytest.mark.usefixtures("isa")
 def test_codes_take_less_memory() -> None:
-    """A code has half the bytes of a number, but beside codes longer tiles are used, which keep up to 1.3 numbers for one;
-    layers that are too small for codes keep what they keep."""
+    """A code has half the bytes of a number, but beside codes longer tiles are used, which keep up to 1.3 numbers for
+    one; layers that are too small for codes keep what they keep."""
     config = CONFIGS["filters"]
     tensors = truth_of("filters")[0]
     floats = sum(tensor.nbytes for tensor in tensors.values())
