@@ -49,6 +49,17 @@ class MissingExtraError(SokuonError, ImportError):
 _SHOWN_CHARACTERS = 80
 
 
+def missing_extra(need: str, package: str, extra: str) -> MissingExtraError:
+    """The error for a library that is not installed: `need` begins the sentence, as in "Markdown needs"."""
+    return MissingExtraError(f"{need} {package}; install it with `pip install 'sokuon[{extra}]'`.")
+
+
+def unspeakable(text: str) -> TextError:
+    """The error for a text of signs alone."""
+    short = " ".join(text.split())[:20]
+    return TextError(f"nothing in {short!r} can be read aloud; kana, kanji, Latin letters and digits can.")
+
+
 def shown(value: object) -> str:
     """A value in a message: its repr where it has one (long whole numbers have none), cut where it is long."""
     try:

@@ -155,6 +155,19 @@ class OptionChanges(TypedDict, total=False):
     durations: Sequence[float | None] | None
 
 
+def written_phonemes(text: str) -> list[str]:
+    """ "k o N" as phonemes; a comma, too, is one."""
+    return text.replace(",", " , ").split()
+
+
+def written_tones(text: str) -> list[int]:
+    """ "0 1 1" or "011" as levels. Raises OptionError."""
+    tones = [char for char in text if not char.isspace() and char != ","]
+    if not set(tones) <= {"0", "1"}:
+        raise OptionError(f"tones are {shown(text)}; give 0 or 1 for each phoneme.")
+    return [int(tone) for tone in tones]
+
+
 def _items(name: str, value: object) -> tuple[object, ...] | None:
     """A sequence as a tuple, so that options are values."""
     if value is None:

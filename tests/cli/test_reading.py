@@ -47,8 +47,8 @@ def test_phonemes_from_a_file(main: Main, tmp_path: Path) -> None:
 
 
 def test_an_endless_file_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sokuon.cli.reading._MOST_BYTES", 1000)
-    with pytest.raises(TextError, match="more than 0 MB; split the text"):
+    monkeypatch.setattr("sokuon.cli.reading._MOST_MB", 1)
+    with pytest.raises(TextError, match="more than 1 MB; split the text"):
         read_text(None, Path("/dev/zero"), None)
 
 

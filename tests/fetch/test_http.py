@@ -209,7 +209,7 @@ def test_a_missing_library_is_named_with_its_remedy(server: Server, monkeypatch:
     ):
         monkeypatch.setitem(sys.modules, module, None)
         monkeypatch.setitem(sys.modules, f"{module}.store", None)
-        with pytest.raises(MissingExtraError, match=rf'needs {module}; install it with: .*"sokuon\[(hub|s3)\]"'):
+        with pytest.raises(MissingExtraError, match=rf"needs {module}; install it with .*'sokuon\[(hub|s3)\]'"):
             resolve(address)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from sokuon.audio.formats import FORMATS, blocks, check_format, format_rate, pcm16, rounded, wav_header
 from sokuon.audio.resample import Resampler
 from sokuon.audio.sound import Audio
-from sokuon.errors import MissingExtraError
+from sokuon.errors import missing_extra
 from sokuon.storage.tensors import F32
 
 _OGG_PAGE_LATENCY = 0x1302  # libsndfile's SFC_SET_OGG_PAGE_LATENCY_MS
@@ -173,7 +173,7 @@ class _Aac:
         try:
             import av
         except ImportError as error:
-            raise MissingExtraError("AAC needs FFmpeg; install it with `pip install 'sokuon[aac]'`.") from error
+            raise missing_extra("AAC needs", "FFmpeg", "aac") from error
         self._av, self._rate, self._sink = av, rate, _Sink()
         self._container: Any = av.open(self._sink, "w", format="adts")
         self._stream: Any = self._container.add_stream("aac", rate=rate, layout="mono")

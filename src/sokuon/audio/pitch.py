@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sokuon.errors import MissingExtraError
+from sokuon.errors import missing_extra
 from sokuon.storage.tensors import F32
 
 F64 = npt.NDArray[np.float64]
@@ -57,9 +57,7 @@ def _world() -> Any:
     try:
         import pyworld
     except ImportError as error:
-        raise MissingExtraError(
-            "pitch and intonation need pyworld; install it with `pip install 'sokuon[pitch]'`."
-        ) from error
+        raise missing_extra("pitch and intonation need", "pyworld", "pitch") from error
     return pyworld
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sokuon.batch.tables import Row
 from sokuon.errors import OptionError, SokuonError, TextError, shown
-from sokuon.options import OptionChanges, SynthesisOptions
+from sokuon.options import OptionChanges, SynthesisOptions, written_phonemes, written_tones
 
 _LONGEST_ID_BYTES = 200  # a file's name has 255, and gets a suffix
 _KANJI = re.compile("[一-鿿々]")
@@ -154,18 +154,13 @@ def _truth(name: str, value: object) -> object:
 
 
 def _symbols(_: str, value: object) -> object:
-    """ "k o N" or a list."""
-    return value.replace(",", " , ").split() if isinstance(value, str) else value
+    """A text or a list."""
+    return written_phonemes(value) if isinstance(value, str) else value
 
 
-def _tones(name: str, value: object) -> object:
-    """ "0 1 1", "011" or a list."""
-    if not isinstance(value, str):
-        return value
-    digits = [char for char in value if not char.isspace() and char != ","]
-    if not set(digits) <= {"0", "1"}:
-        raise OptionError(f"{name} are {shown(value)}; give 0 or 1 for each phoneme.")
-    return [int(digit) for digit in digits]
+def _tones(_: str, value: object) -> object:
+    """A text or a list."""
+    return written_tones(value) if isinstance(value, str) else value
 
 
 def _seconds(name: str, value: object) -> object:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
@@ -222,8 +221,3 @@ class Committer:
             elapsed_s=time.monotonic() - self._begin,
         )
         self._told(self._progress)
-
-
-def absolute(voice: str | None) -> str | None:
-    """A place that means the same in another folder."""
-    return str(Path(voice).absolute()) if voice is not None and Path(voice).exists() else voice

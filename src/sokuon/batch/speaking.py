@@ -11,7 +11,7 @@ from typing import Any
 from sokuon.audio.sound import Audio, has_speech
 from sokuon.batch.lines import Line
 from sokuon.engine import Engine
-from sokuon.errors import OptionError, SokuonError, TextError
+from sokuon.errors import OptionError, SokuonError, TextError, unspeakable
 from sokuon.loading import Opener
 from sokuon.native.library import Storage
 from sokuon.networks.runtime import Backend, Runtime
@@ -122,8 +122,7 @@ def _sound(engine: Engine, line: Line) -> Audio:
     info = next(iter(engine.voices.values()))
     audio = engine.speak(line.text, line.options.changed(speaker=speaker_of(line.options.speaker, info.speakers)))
     if not has_speech(audio):
-        short = " ".join(line.text.split())[:20]
-        raise TextError(f"nothing in {short!r} can be read aloud; kana, kanji, Latin letters and digits can.")
+        raise unspeakable(line.text)
     return audio
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sokuon.errors import MissingExtraError, OptionError, TextError, shown
+from sokuon.errors import OptionError, TextError, missing_extra, shown
 from sokuon.storage.records import parse_record
-from sokuon.text.encodings import decoded
+from sokuon.text.encodings import content, decoded
 
-_MOST_BYTES = 2_000_000_000  # of a table that is read as a whole
+_MOST_MB = 2_000  # of a table that is read as a whole
 _ROWS_AT_ONCE = 4096
 
 
@@ -35,25 +35,13 @@ def read_table(path: Path, encoding: str | None = None) -> Iterator[Row]:
     kind = path.suffix.lower()
     if kind == ".parquet":
         return _parquet(path)
-    data = _content(path)
+    data = content(path, _MOST_MB, "split the table, or write it as Parquet")
     if kind in (".jsonl", ".ndjson"):
         return _jsonl(data if encoding is None else decoded(data, encoding, str(path)).encode())
     text = decoded(data, encoding, str(path))
     if kind in (".csv", ".tsv"):
         return _separated(text, "," if kind == ".csv" else "\t")
     return (Row(number, {"text": line}) for number, line in enumerate(text.splitlines(), 1) if line.strip())
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise TextError(f"{path} cannot be read ({reason}); check the path.") from error
-    if len(data) > _MOST_BYTES:
-        raise TextError(f"{path} has more than {_MOST_BYTES // 10**9} GB; split the table, or write it as Parquet.")
-    return data
 
 
 def _jsonl(data: bytes) -> Iterator[Row]:
@@ -133,5 +121,5 @@ def load_pyarrow() -> tuple[Any, Any]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingExtraError("Parquet needs pyarrow; install it with `pip install 'sokuon[parquet]'`.") from error
+        raise missing_extra("Parquet needs", "pyarrow", "parquet") from error
     return pyarrow, parquet

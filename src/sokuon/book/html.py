@@ -10,7 +10,7 @@ from typing import Any
 
 from sokuon.book.content import BREAK, Block, Kind
 from sokuon.book.ruby import with_reading
-from sokuon.errors import MissingExtraError, TextError
+from sokuon.errors import TextError, missing_extra
 
 _SILENT = """
     head script style template svg math nav pre audio video iframe object canvas form button img rp rt rtc
@@ -88,7 +88,7 @@ def _etree() -> Any:
     try:
         from lxml import etree
     except ImportError as error:
-        raise MissingExtraError("EPUB and Markdown need lxml; install it with `pip install 'sokuon[book]'`.") from error
+        raise missing_extra("EPUB and Markdown need", "lxml", "book") from error
     return etree
 
 

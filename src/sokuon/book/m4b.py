@@ -18,7 +18,7 @@ from sokuon.audio.sound import Audio
 from sokuon.book.content import Book
 from sokuon.book.making import Made, Order, Watcher, make_chapters, write_subtitles
 from sokuon.book.record import Records, key_of
-from sokuon.errors import MissingExtraError
+from sokuon.errors import MissingExtraError, missing_extra
 from sokuon.storage.files import whole_file
 
 BIT_RATE = 64_000
@@ -146,7 +146,7 @@ def _av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise MissingExtraError("M4B needs PyAV; install it with `pip install 'sokuon[book]'`.") from error
+        raise missing_extra("M4B needs", "PyAV", "book") from error
     if not hasattr(av.container.OutputContainer, "set_chapters"):
         raise MissingExtraError(f"M4B needs PyAV 16 or later, {av.__version__} is installed; upgrade it.")
     return av

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sokuon.book.content import Block, Book, chapters_of
 from sokuon.book.html import read_html
 from sokuon.book.ruby import with_ruby
-from sokuon.errors import MissingExtraError
+from sokuon.errors import missing_extra
 from sokuon.text.markup import without_markup
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?P<fields>.*?)\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
@@ -23,7 +23,7 @@ def read_markdown(text: str, title: str) -> Book:
     try:
         from markdown_it import MarkdownIt
     except ImportError as error:
-        raise MissingExtraError("Markdown needs markdown-it-py; run `pip install 'sokuon[book]'`.") from error
+        raise missing_extra("Markdown needs", "markdown-it-py", "book") from error
     fields = {}
     if front := _FRONT_MATTER.match(text):
         fields = {match["name"]: match["value"].strip("\"'") for match in _FIELD.finditer(front["fields"])}

@@ -9,9 +9,9 @@ from sokuon.book.aozora import is_aozora, read_aozora
 from sokuon.book.content import Book
 from sokuon.book.plain import read_plain
 from sokuon.errors import TextError
-from sokuon.text.encodings import decoded
+from sokuon.text.encodings import content, decoded, too_large
 
-MOST_BYTES = 64_000_000
+_MOST_MB, _ADVICE = 64, "it is no ordinary book"
 _MARKDOWN = (".md", ".markdown")
 
 
@@ -34,7 +34,7 @@ def _read(path: Path, encoding: str | None) -> Book:
         from sokuon.book.epub import read_epub
 
         return read_epub(_existing(path), title)
-    return _of_text(decoded(_content(path), encoding, str(path)), title, path)
+    return _of_text(decoded(content(_existing(path), _MOST_MB, _ADVICE), encoding, str(path)), title, path)
 
 
 def _of_text(text: str, title: str, path: Path) -> Book:
@@ -52,18 +52,6 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _content(path: Path) -> bytes:
-    try:
-        with _existing(path).open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise TextError(f"{path} cannot be read ({reason}); check the path.") from error
-    if len(data) > MOST_BYTES:
-        raise TextError(f"{path} has more than {MOST_BYTES // 1_000_000} MB; it is no ordinary book.")
-    return data
-
-
 def _packed_text(path: Path) -> bytes | None:
     """The one text file of a ZIP archive; None if it is an EPUB or something else."""
     try:
@@ -72,9 +60,9 @@ def _packed_text(path: Path) -> bytes | None:
             if len(texts) != 1 or "META-INF/container.xml" in archive.namelist():
                 return None
             with archive.open(texts[0]) as file:
-                data = file.read(MOST_BYTES + 1)
+                data = file.read(_MOST_MB * 1_000_000 + 1)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
         return None
-    if len(data) > MOST_BYTES:
-        raise TextError(f"{path} has more than {MOST_BYTES // 1_000_000} MB; it is no ordinary book.")
+    if len(data) > _MOST_MB * 1_000_000:
+        raise too_large(path, _MOST_MB, _ADVICE)
     return data

@@ -13,7 +13,18 @@ import typer
 from sokuon.cli.japanese import told
 from sokuon.cli.places import BertOption, ModelOption, VoiceOption, YesOption, find_both, watching
 from sokuon.cli.reading import EncodingOption
-from sokuon.cli.terminal import library_notes, note, progress_bar, say_error, whole_number
+from sokuon.cli.terminal import (
+    ENGINE_PANEL,
+    BackendOption,
+    PrecisionOption,
+    WeightsOption,
+    clock,
+    library_notes,
+    note,
+    progress_bar,
+    say_error,
+    whole_number,
+)
 from sokuon.errors import shown
 from sokuon.options import SynthesisOptions
 
@@ -23,7 +34,7 @@ if TYPE_CHECKING:
     from sokuon.batch.speaking import Setup
 
 _DEFAULT = SynthesisOptions()
-_HOW, _ENGINE = "How it sounds where a line says nothing", "Engine"
+_HOW = "How it sounds where a line says nothing"
 _NOTE_EVERY_S = 30.0  # where there is no terminal for a bar
 
 
@@ -63,22 +74,19 @@ def batch(
         Path | None, typer.Option(help="User dictionary (JSON) instead of the usual one.", rich_help_panel=_HOW)
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; one for each processor if left out.", rich_help_panel=_ENGINE)
+        int | None,
+        typer.Option(min=1, help="Processes; one for each processor if left out.", rich_help_panel=ENGINE_PANEL),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each process.", rich_help_panel=_ENGINE)] = 1,
-    precision: Annotated[
-        str, typer.Option(help="BERT weights when converting: fp32, q8 or q4.", rich_help_panel=_ENGINE)
-    ] = "q8",
-    backend: Annotated[str, typer.Option(help="auto, native or onnx.", rich_help_panel=_ENGINE)] = "auto",
-    weights: Annotated[
-        str, typer.Option(help="Flow and decoder in memory: q16 or fp32.", rich_help_panel=_ENGINE)
-    ] = "q16",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each process.", rich_help_panel=ENGINE_PANEL)] = 1,
+    precision: PrecisionOption = "q8",
+    backend: BackendOption = "auto",
+    weights: WeightsOption = "q16",
     ray: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
             help="On Ray: local starts one here, auto or an address finds one.",
-            rich_help_panel=_ENGINE,
+            rich_help_panel=ENGINE_PANEL,
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -148,25 +156,17 @@ def _progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
             bar.update(task, completed=progress.phones, total=progress.all_phones, description=f"{_counted(progress)}")
             if bar.disable and time.monotonic() - said > _NOTE_EVERY_S:
                 said = time.monotonic()
-                note(f"{_counted(progress)}, {_duration(progress.left_s or 0.0)} left")
+                note(f"{_counted(progress)}, {clock(progress.left_s or 0.0)} left")
 
         try:
             yield tell
         finally:
             bar.stop()
             for one in last if not quiet else ():
-                note(f"{_counted(one)}: {_duration(one.seconds)} of sound in {_duration(one.elapsed_s)}")
+                note(f"{_counted(one)}: {clock(one.seconds)} of sound in {clock(one.elapsed_s)}")
                 if one.lines < one.all_lines:
                     note("What was done is kept; the same command goes on from there.")
 
 
 def _counted(progress: Progress) -> str:
     return f"{progress.lines:,} / {progress.all_lines:,} lines, x{progress.speed:.1f}"
-
-
-def _duration(seconds: float) -> str:
-    """1:02:03, or 4.5 s where it is short."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -15,7 +15,7 @@ from sokuon.cli.japanese import told
 from sokuon.cli.places import BertOption, ModelOption, VoiceOption, YesOption, find_both
 from sokuon.cli.reading import EncodingOption
 from sokuon.cli.say import speaker_named
-from sokuon.cli.terminal import ThreadsOption, library_notes, note, progress_bar
+from sokuon.cli.terminal import ThreadsOption, clock, library_notes, note, progress_bar
 from sokuon.errors import AudioError, OptionError
 from sokuon.options import SynthesisOptions
 
@@ -213,7 +213,7 @@ def _report(output: Path, made: tuple[Made, ...] | None) -> None:
         note(f"{output} is there already.")
         return
     seconds = sum(chapter.finished.seconds for chapter in made)
-    note(f"{output}: {len(made)} chapter{'s' if len(made) > 1 else ''}, {_clock(seconds)} of sound.")
+    note(f"{output}: {len(made)} chapter{'s' if len(made) > 1 else ''}, {clock(seconds)} of sound.")
 
 
 @contextmanager
@@ -250,17 +250,11 @@ class _Watcher:
         self._bar.update(self._task, completed=self._spoken)
         if self._quiet:
             return
-        what = f"{number}/{self._count} {chapter.title or number}: {_clock(seconds)}"
+        what = f"{number}/{self._count} {chapter.title or number}: {clock(seconds)}"
         if self._kept:
             note(f"{what}, kept")
         elif self._spoken and self._left:
             left = self._left * (time.monotonic() - self._start) / self._spoken
-            note(f"{what}, {_clock(left)} left")
+            note(f"{what}, {clock(left)} left")
         else:
             note(what)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from sokuon.errors import AudioError, OptionError, TextError
+from sokuon.errors import AudioError, OptionError, unspeakable
 
 if TYPE_CHECKING:
     from sokuon.audio.sound import Audio
@@ -105,8 +105,7 @@ def audible(pieces: Iterable[Audio], text: str) -> Iterator[Audio]:
         if has_speech(piece):
             break
     else:
-        short = " ".join(text.split())[:20]
-        raise TextError(f"nothing in {short!r} can be read aloud; kana, kanji, Latin letters and digits can.")
+        raise unspeakable(text)
     yield from held
     yield from pieces
 

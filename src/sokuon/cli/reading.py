@@ -10,14 +10,14 @@ import typer
 
 from sokuon.cli.terminal import note
 from sokuon.errors import OptionError, TextError
-from sokuon.text.encodings import decoded
+from sokuon.text.encodings import content, decoded, too_large
 
 FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Text file; - is standard input.")]
 EncodingOption = Annotated[
     str | None, typer.Option(help="Encoding of file or standard input, such as shift_jis; found out if left out.")
 ]
 
-_MOST_BYTES = 64_000_000  # a long novel has one or two
+_MOST_MB, _ADVICE = 64, "split the text"  # a long novel has one or two
 
 
 def read_text(text: str | None, file: Path | None, encoding: str | None) -> str:
@@ -29,7 +29,7 @@ def read_text(text: str | None, file: Path | None, encoding: str | None) -> str:
     elif file is None or str(file) == "-":
         text = decoded(_standard_input(), encoding, "standard input")
     else:
-        text = decoded(_content(file), encoding, str(file))
+        text = decoded(content(file, _MOST_MB, _ADVICE), encoding, str(file))
     if not text.strip():
         raise TextError("there is nothing to say; give a text, --file, or standard input.")
     return text
@@ -48,19 +48,7 @@ def _standard_input() -> bytes:
         raise TextError("standard input is closed; give a text or --file.")
     if sys.stdin.isatty():
         note("reading from the terminal; end with Ctrl-D on a line of its own")
-    return _bounded(sys.stdin.buffer.read(_MOST_BYTES + 1), "standard input")
-
-
-def _content(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return _bounded(opened.read(_MOST_BYTES + 1), str(file))
-    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise TextError(f"{file} cannot be read ({reason}); check the path.") from error
-
-
-def _bounded(data: bytes, name: str) -> bytes:
-    if len(data) > _MOST_BYTES:
-        raise TextError(f"{name} has more than {_MOST_BYTES // 1_000_000} MB; split the text.")
+    data = sys.stdin.buffer.read(_MOST_MB * 1_000_000 + 1)
+    if len(data) > _MOST_MB * 1_000_000:
+        raise too_large("standard input", _MOST_MB, _ADVICE)
     return data

@@ -13,14 +13,16 @@ from sokuon.cli.japanese import told
 from sokuon.cli.places import BertOption, ModelOption, VoiceOption, YesOption, find_both
 from sokuon.cli.reading import EncodingOption, FileOption, read_text
 from sokuon.cli.terminal import (
+    BackendOption,
+    PrecisionOption,
     ThreadsOption,
+    WeightsOption,
     library_notes,
     note,
     progress_bar,
     whole_number,
 )
-from sokuon.errors import OptionError
-from sokuon.options import SynthesisOptions
+from sokuon.options import SynthesisOptions, written_phonemes, written_tones
 
 if TYPE_CHECKING:
     from sokuon.audio.sound import Audio
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 _LONG_CHARACTERS = 200  # above this a progress bar is shown
 _DEFAULT = SynthesisOptions()
-_HOW, _WHAT, _ENGINE = "How it sounds", "Instead of the text's own reading", "Engine"
+_HOW, _WHAT = "How it sounds", "Instead of the text's own reading"
 
 
 def say(
@@ -85,13 +87,9 @@ def say(
         Path | None, typer.Option(help="User dictionary (JSON) instead of the usual one.", rich_help_panel=_WHAT)
     ] = None,
     threads: ThreadsOption = None,
-    precision: Annotated[
-        str, typer.Option(help="BERT weights when converting: fp32, q8 or q4.", rich_help_panel=_ENGINE)
-    ] = "q8",
-    backend: Annotated[str, typer.Option(help="auto, native or onnx.", rich_help_panel=_ENGINE)] = "auto",
-    weights: Annotated[
-        str, typer.Option(help="Flow and decoder in memory: q16 or fp32.", rich_help_panel=_ENGINE)
-    ] = "q16",
+    precision: PrecisionOption = "q8",
+    backend: BackendOption = "auto",
+    weights: WeightsOption = "q16",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Speak a text into a sound file."""
@@ -100,7 +98,8 @@ def say(
     options = SynthesisOptions(
         style=style, style_weight=style_weight, speed=speed, sdp_ratio=sdp_ratio, noise=noise, noise_w=noise_w,
         pitch=pitch, intonation=intonation, pause=pause, seed=_seed(seed), normalize=normalize,
-        phonemes=_listed(phonemes), tones=_tones(tones),
+        phonemes=None if phonemes is None else written_phonemes(phonemes),
+        tones=None if tones is None else written_tones(tones),
     )  # fmt: skip
     destination = Destination.of(output, format, play, subtitles, timings)
     how: dict[str, Any] = {"threads": threads, "precision": precision, "backend": backend, "weights": weights}
@@ -134,19 +133,6 @@ def speaker_named(engine: Engine, name: str | None) -> str | int | None:
 
 def _seed(seed: str) -> int | None:
     return None if seed.lower() == "random" else whole_number("seed", seed)
-
-
-def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else text.replace(",", " , ").split()
-
-
-def _tones(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    tones = [char for char in text if not char.isspace() and char != ","]
-    if not set(tones) <= {"0", "1"}:
-        raise OptionError(f"tones are {text[:40]!r}; give 0 or 1 for each phoneme.")
-    return [int(tone) for tone in tones]
 
 
 def _watched(pieces: Iterable[Audio], characters: int, quiet: bool) -> Iterator[Audio]:

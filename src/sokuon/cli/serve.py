@@ -10,7 +10,7 @@ import typer
 
 from sokuon.cli.places import BertOption, YesOption, watching
 from sokuon.cli.terminal import ThreadsOption
-from sokuon.errors import MissingExtraError
+from sokuon.errors import missing_extra
 
 
 def serve(
@@ -53,9 +53,7 @@ def server_parts() -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sokuon"):
             raise
-        raise MissingExtraError(
-            f"the server needs {error.name}; install it with `pip install 'sokuon[server]'`."
-        ) from error
+        raise missing_extra("the server needs", str(error.name), "server") from error
     return run
 
 

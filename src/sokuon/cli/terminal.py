@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+ENGINE_PANEL = "Engine"  # of a help text
+
 ThreadsOption = Annotated[int | None, typer.Option(help="Threads; all that this process may use if left out.")]
+PrecisionOption = Annotated[
+    str, typer.Option(help="BERT weights when converting: fp32, q8 or q4.", rich_help_panel=ENGINE_PANEL)
+]
+BackendOption = Annotated[str, typer.Option(help="auto, native or onnx.", rich_help_panel=ENGINE_PANEL)]
+WeightsOption = Annotated[
+    str, typer.Option(help="Flow and decoder in memory: q16 or fp32.", rich_help_panel=ENGINE_PANEL)
+]
 
 _PIPE_COLUMNS = 1000  # no terminal, no reason to break lines
 _LONGEST_MESSAGE = 600
@@ -35,6 +44,15 @@ def whole_number(name: str, value: str | None) -> int | None:
     if not (value.isascii() and value.isdecimal() and len(value) < 19):
         raise OptionError(f"{name} is {value[:40]!r}; it must be a whole number.")
     return int(value)
+
+
+def clock(seconds: float) -> str:
+    """1:02:03, 2:03, or 4.5 s where it is short."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def say_error(message: str) -> None:

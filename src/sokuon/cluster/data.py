@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sokuon.batch.lines import Defaults, Line, line_of, phones_of
 from sokuon.batch.speaking import Engines, Setup, Spoken, spoken
-from sokuon.errors import MissingExtraError, OptionError, SokuonError
+from sokuon.errors import OptionError, SokuonError, missing_extra
 from sokuon.networks.threads import available_processors
 from sokuon.options import SynthesisOptions
 
@@ -219,7 +219,7 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise MissingExtraError("a cluster needs Ray; install it with `pip install 'sokuon[ray]'`.") from error
+        raise missing_extra("a cluster needs", "Ray", "ray") from error
     return ray
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from sokuon.errors import MissingExtraError, VoiceError
+from sokuon.errors import VoiceError, missing_extra
 from sokuon.formats.contracts import STYLE_WIDTH
 from sokuon.storage.tensors import F32
 
@@ -49,7 +49,7 @@ def zstd() -> Any:
             return import_module(name)
         except ImportError:
             continue
-    raise MissingExtraError('.sbv2 files need zstd; install it with: python -m pip install "sokuon[sbv2]".')
+    raise missing_extra(".sbv2 files need", "zstd", "sbv2")
 
 
 def _unpack(path: Path, folder: Path) -> None:

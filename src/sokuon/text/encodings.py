@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from sokuon.errors import OptionError, TextError
 
@@ -19,6 +20,25 @@ _KANA = re.compile("[ぁ-んァ-ヶ]")
 _LIKELY = re.compile("[一-鿿々 -~Ａ-ｚ０-９｡-ﾟ…（）『』【】〜～―①-⓿㈠-㏿\t]")
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")  # in no text, but in what is read in a wrong encoding
 _ENOUGH = 0.6  # text of kanji alone has 0.6, another encoding's bytes have half as much
+
+
+def content(path: Path, most_mb: int, advice: str) -> bytes:
+    """A file's bytes. Raises TextError where it cannot be read, or is too large; `advice` ends that sentence."""
+    most = most_mb * 1_000_000
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TextError(f"{path} cannot be read ({reason}); check the path.") from error
+    if len(data) > most:
+        raise too_large(path, most_mb, advice)
+    return data
+
+
+def too_large(name: object, most_mb: int, advice: str) -> TextError:
+    """The error for a source that nobody wrote by hand."""
+    return TextError(f"{name} has more than {most_mb} MB; {advice}.")
 
 
 def decoded(data: bytes, encoding: str | None, name: str) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from sokuon.errors import DownloadError
+from sokuon.errors import DownloadError, missing_extra
 from sokuon.voices.fetch import aivis, http
-from sokuon.voices.fetch.store import missing
 from sokuon.voices.fetch.watch import SILENT, Watch, offline
 
 _MOST = 20  # of each place
@@ -38,7 +37,7 @@ def _hugging_face(word: str) -> Iterator[Found]:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise missing("huggingface_hub", "hub") from error
+        raise missing_extra("the search needs", "huggingface_hub", "hub") from error
     api: Any = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
     try:
         models = list(api.list_models(search=word, filter=_TAG, limit=_MOST, cardData=True))

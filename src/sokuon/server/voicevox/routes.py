@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 
 from sokuon.audio.formats import pcm16, wav_bytes, wav_header
 from sokuon.audio.resample import Resampler, resample
-from sokuon.audio.sound import Audio
+from sokuon.audio.sound import Audio, silence
 from sokuon.server.catalogue import Choice, UnknownVoiceError
 from sokuon.server.errors import PROBLEMS, RequestError
 from sokuon.server.service import Service, SpokenResponse
@@ -23,7 +23,7 @@ from sokuon.server.speech import Listening
 from sokuon.server.voicevox.kana import KanaError, parse
 from sokuon.server.voicevox.models import AccentPhrase, AudioQuery
 from sokuon.server.voicevox.presets import Presets
-from sokuon.server.voicevox.synthesis import Synthesis, silence, silences
+from sokuon.server.voicevox.synthesis import Synthesis, silences
 from sokuon.storage.tensors import F32
 
 ALIASED = 1000  # ids below are VOICEVOX's own speakers, which clients have as defaults
@@ -129,7 +129,6 @@ def _sounds(routes: APIRouter, service: Service, work: Synthesis) -> None:
     ) -> Response:
         """Speak a query as a WAV that begins at once; its header names no length. `segment_length` is not needed."""
         choice = choice_of(service, speaker)
-        silences(query)  # too long ones are refused before there is work
         order = await work.order(query, choice, request, enable_interrogative_upspeak)
         pieces = await service.started(order, request)
         sound = _streamed(pieces, query, choice.voice.sample_rate, start_offset)

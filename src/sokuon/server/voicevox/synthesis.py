@@ -12,6 +12,7 @@ from fastapi import Request
 
 from sokuon.audio.formats import wav_bytes
 from sokuon.audio.resample import resample
+from sokuon.audio.sound import silence
 from sokuon.options import SynthesisOptions
 from sokuon.server.catalogue import Choice
 from sokuon.server.errors import RequestError
@@ -50,7 +51,8 @@ class Synthesis:
         return [_with_seconds(phrase, seconds) for phrase in phrases]
 
     async def order(self, query: AudioQuery, choice: Choice, request: Request, upspeak: bool) -> Order:
-        """What a query asks to be spoken."""
+        """What a query asks to be spoken. Raises RequestError where it asks for too much."""
+        silences(query)
         text = self._service.checked_text(query.kana or "", "kana", may_be_empty=True).strip()
         asked = await self._script(text, query.accent_phrases, upspeak)
         options = options_of(query)
@@ -114,11 +116,6 @@ def silences(query: AudioQuery) -> tuple[float, float]:
     if before + after > 60:
         raise RequestError(422, "The silence around the sound is longer than a minute.")
     return before, after
-
-
-def silence(seconds: float, rate: int) -> F32:
-    """Samples of silence."""
-    return np.zeros(round(seconds * rate), np.float32)
 
 
 def _key(phrases: Sequence[AccentPhrase]) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sokuon.errors import DownloadError
+from sokuon.errors import DownloadError, missing_extra
 from sokuon.storage.files import write_atomically
-from sokuon.voices.fetch.store import check_space, missing
+from sokuon.voices.fetch.store import check_space
 from sokuon.voices.fetch.watch import BusyError, Watch, again
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def client() -> httpx2.Client:
     try:
         import httpx2
     except ImportError as error:
-        raise missing("httpx2", "hub") from error
+        raise missing_extra("an address needs", "httpx2", "hub") from error
     from sokuon import __version__
 
     with contextlib.suppress(FileNotFoundError, OSError):

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sokuon.errors import DownloadError
+from sokuon.errors import DownloadError, missing_extra
 from sokuon.voices.fetch import http
 from sokuon.voices.fetch.address import Address
 from sokuon.voices.fetch.listing import RemoteFile
 from sokuon.voices.fetch.places import Contents
-from sokuon.voices.fetch.store import missing
 from sokuon.voices.fetch.watch import BusyError, Watch, again
 
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -122,7 +121,7 @@ def _library() -> Any:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise missing("huggingface_hub", "hub") from error
+        raise missing_extra("the hub needs", "huggingface_hub", "hub") from error
     return huggingface_hub
 
 

@@ -14,12 +14,12 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sokuon.errors import DownloadError
+from sokuon.errors import DownloadError, missing_extra
 from sokuon.voices.fetch.address import Address
 from sokuon.voices.fetch.http import part_of
 from sokuon.voices.fetch.listing import RemoteFile
 from sokuon.voices.fetch.places import Contents
-from sokuon.voices.fetch.store import check_space, missing
+from sokuon.voices.fetch.store import check_space
 from sokuon.voices.fetch.watch import BusyError, Watch, again
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _open_store(bucket: str) -> S3Store:
     try:
         from obstore.store import S3Store
     except ImportError as error:
-        raise missing("obstore", "s3") from error
+        raise missing_extra("a bucket needs", "obstore", "s3") from error
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     config: dict[str, Any] = dict(_profile())
     if endpoint:

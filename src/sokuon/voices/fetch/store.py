@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sokuon.errors import DictionaryError, DownloadError, MissingExtraError, VoiceError
+from sokuon.errors import DictionaryError, DownloadError, VoiceError
 from sokuon.storage.cache import cache_folder
 from sokuon.storage.files import write_atomically
 from sokuon.storage.locks import locked
@@ -154,11 +154,6 @@ def check_space(folder: Path, size: int, what: str) -> None:
             f"{what} has {size / 1e6:,.0f} MB, but {folder} has only {free / 1e6:,.0f} MB left; "
             "free some, or set SOKUON_CACHE to another disk."
         )
-
-
-def missing(module: str, extra: str) -> MissingExtraError:
-    """The error for a library that is not installed."""
-    return MissingExtraError(f'this needs {module}; install it with: python -m pip install "sokuon[{extra}]".')
 
 
 def now() -> str:
