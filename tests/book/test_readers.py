@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import zipfile
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -252,3 +254,27 @@ def test_files_that_are_no_books(tmp_path: Path) -> None:
     for name, word in (("b.txt", "text"), ("c.txt", "nothing to say"), ("d.txt", "not a file")):
         with pytest.raises(TextError, match=word):
             read_book(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "part", ["一", "々", "ー", "a", "第一章\n", "IV\n\n", "あ［＃「あ」に「い」のルビ］", "［＃", "「あ」"]
+)
+@pytest.mark.parametrize("read", [read_aozora, read_plain])
+def test_no_text_takes_more_than_its_length(read: Callable[[str, str], Book], part: str) -> None:
+    """A text of 300,000 kanji took minutes, since each of them might begin a word with ruby."""
+
+    def too_long(*_: object) -> None:
+        raise AssertionError("the reader does not come to an end")
+
+    before = signal.signal(signal.SIGVTALRM, too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 60)  # of this process's own time
+    try:
+        read(part * (300_000 // len(part)), "")
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def test_a_note_gives_a_reading_to_what_stands_before_it() -> None:
+    text = "旅行［＃「行」に傍点］［＃「旅行」に「たび」のルビ］と路［＃「路」に「みち」のルビ］へ"
+    assert read_aozora(text, "").chapters[0].blocks == (Block("旅行と{路|ミチ}へ"),)

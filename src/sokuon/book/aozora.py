@@ -36,6 +36,8 @@ _LEVELS = {"大": 1, "中": 2, "小": 3}
 _HEADING = re.compile(r"［＃「[^］]*?」は(?:同行|窓)?([大中小])見出し］|［＃(?:同行|窓)?([大中小])見出し］")
 _HEADINGS = re.compile(r"［＃ここから(?:同行|窓)?([大中小])見出し］")
 _HEADINGS_END = re.compile(r"［＃ここで[^］]*見出し終わり］")
+_LONGEST_BASE = 60
+_DEEPEST_NOTE = 4  # notes within notes
 _READING = re.compile(r"［＃「(?P<base>[^」]{1,60})」に「(?P<reading>[^」]{1,100})」のルビ］")
 _NEW_PAGE = re.compile("［＃改(?:ページ|丁|見開き|段)］")
 _NOTE = re.compile(r"［＃[^［］]*］")
@@ -103,17 +105,17 @@ def _blocks(lines: Sequence[str]) -> Iterator[Block]:
 
 def _without_notes(line: str) -> str:
     """A line without notes; those that give a reading to what stands before them are obeyed."""
-
-    def read(match: re.Match[str]) -> str:
-        return f"《{match['reading']}》"
-
-    while match := _READING.search(line):
-        before, base = line[: match.start()], match["base"]
-        if not before.endswith(base):
-            line = before + line[match.end() :]
-            continue
-        line = before[: -len(base)] + with_reading(base, match["reading"]) + line[match.end() :]
-    while _NOTE.search(line):
+    pieces, before, end = list[str](), "", 0
+    for match in _READING.finditer(line):
+        before, base, end = before + line[end : match.start()], match["base"], match.end()
+        if before.endswith(base):
+            pieces += [before[: -len(base)], with_reading(base, match["reading"])]
+            before = ""
+        else:
+            pieces.append(before[:-_LONGEST_BASE])
+            before = before[-_LONGEST_BASE:]
+    line = "".join([*pieces, before, line[end:]])
+    for _ in range(_DEEPEST_NOTE):
         line = _NOTE.sub("", line)
     return line.strip()
 

@@ -67,7 +67,7 @@ def chapters_of(blocks: Iterable[Block], title: str) -> tuple[Chapter, ...]:
     """
     tidy = tuple(tidied(blocks))
     level = _chapter_level(tidy)
-    starts = [i for i, block in enumerate(tidy) if block.kind == "heading" and block.level <= level]
+    starts = dict.fromkeys(i for i, block in enumerate(tidy) if block.kind == "heading" and block.level <= level)
     if len(starts) < 2:
         return tuple(_parts(tidy, title))
     return joined(

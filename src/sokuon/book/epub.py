@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -194,8 +195,11 @@ def _named(root: Any, name: str) -> Iterator[Any]:
 def _chapters(documents: list[tuple[str, Document]], contents: list[_Entry], title: str) -> Iterator[Chapter]:
     """Chapters begin where the table of contents says, or, without one, at each document that begins with a heading."""
     name, blocks = title, list[Block]()
+    entries = defaultdict[str, list[_Entry]](list)
+    for entry in contents:
+        entries[entry.path].append(entry)
     for path, document in documents:
-        starts = _starts(path, document, contents)
+        starts = _starts(document, entries[path]) if contents else _start(document)
         ends = [*(start for start, _ in starts), len(document.blocks)]
         blocks += document.blocks[: ends[0]]
         for (start, own), end in zip(starts, ends[1:], strict=True):
@@ -206,16 +210,18 @@ def _chapters(documents: list[tuple[str, Document]], contents: list[_Entry], tit
         yield Chapter(name, tuple(blocks))
 
 
-def _starts(path: str, document: Document, contents: list[_Entry]) -> list[tuple[int, str]]:
+def _start(document: Document) -> list[tuple[int, str]]:
+    """The heading that a document begins with."""
+    first = next(((i, b) for i, b in enumerate(document.blocks) if b.kind != "break"), None)
+    is_start = first is not None and first[1].kind == "heading"
+    return [(first[0], without_markup(first[1].text))] if first is not None and is_start else []
+
+
+def _starts(document: Document, entries: list[_Entry]) -> list[tuple[int, str]]:
     """Blocks of a document at which chapters begin, and what these are called."""
-    if not contents:
-        first = next(((i, b) for i, b in enumerate(document.blocks) if b.kind != "break"), None)
-        is_start = first is not None and first[1].kind == "heading"
-        return [(first[0], without_markup(first[1].text))] if first is not None and is_start else []
     places: dict[int, str] = {}
-    for entry in contents:
-        if entry.path == path:
-            places.setdefault(document.anchors.get(entry.anchor, 0) if entry.anchor else 0, entry.title)
+    for entry in entries:
+        places.setdefault(document.anchors.get(entry.anchor, 0) if entry.anchor else 0, entry.title)
     return sorted(places.items())
 
 

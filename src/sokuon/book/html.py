@@ -28,7 +28,7 @@ _WIDE = "[{}\u3000-\u30ff\u3400-\u9fff\uff00-\uffef—―…‥“”‘’]"
 _LOOSE = re.compile(rf"(?<={_WIDE}) (?={_WIDE})")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _NAMED = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]{1,31});")
-_DECLARATIONS = re.compile(rb"<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
+_DECLARATIONS = re.compile(rb"(\s*(?:<\?xml[^>]*>\s*)?)<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
 _EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
 
 
@@ -70,7 +70,8 @@ def _lenient(data: bytes, name: str) -> Any:
         encoding = "utf-8"
     except UnicodeDecodeError:
         encoding = None
-    data = _DECLARATIONS.sub(b"", data)
+    if declared := _DECLARATIONS.match(data):
+        data = declared[1] + data[declared.end() :]
     try:
         root = etree.fromstring(data, etree.HTMLParser(**_parser_options(), encoding=encoding))
     except (etree.XMLSyntaxError, ValueError) as error:

@@ -8,7 +8,7 @@ from sokuon.text.kana import is_pronunciation, to_katakana
 
 _LONGEST = (60, 100)  # characters of surface and reading that the markup takes
 _KANJI = "一-鿿㐀-䶿豈-﫿々〆〇仝ヶ〓\U00020000-\U0003ffff"
-_RUN = f"[{_KANJI}]+|[ァ-ヴーヽヾ]+|[A-Za-zＡ-Ｚａ-ｚÀ-ɏΑ-ωА-я0-9０-９'’-]+"
+_RUN = f"[{_KANJI}]{{1,60}}|[ァ-ヴーヽヾ]{{1,60}}|[A-Za-zＡ-Ｚａ-ｚÀ-ɏΑ-ωА-я0-9０-９'’-]{{1,60}}"
 _RUBY = re.compile(rf"(?:[｜|](?P<marked>[^｜|《》{{}}\n]{{1,60}})|(?P<run>{_RUN}))《(?P<reading>[^《》\n]{{1,100}})》")
 _EMPHASIS = re.compile("《《([^《》\n]+)》》")
 

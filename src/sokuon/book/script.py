@@ -91,9 +91,9 @@ def _pieces(text: str, cast: Cast) -> Iterable[tuple[str, Manner]]:
     speaker, text = _speaker(text, cast)
     spoken = speaker or cast.dialogue or cast.narration
     pieces: list[tuple[str, Manner]] = []
-    begin = 0
+    begin, first = 0, len(text) - len(text.lstrip())
     for start, end in _quotes(text):
-        if _is_dialogue(text, start, end):
+        if start <= first or _is_said(text, start, end):
             pieces += [(text[begin:start], cast.narration), (text[start:end], spoken)]
             begin = end
     pieces.append((text[begin:], cast.narration))
@@ -124,7 +124,7 @@ def _quotes(text: str) -> Iterator[tuple[int, int]]:
         yield start, len(text)
 
 
-def _is_dialogue(text: str, start: int, end: int) -> bool:
-    """Somebody says it: it begins the paragraph, ends as a sentence does, or と follows. A word in brackets is none."""
+def _is_said(text: str, start: int, end: int) -> bool:
+    """Somebody says what does not begin the paragraph: it ends as a sentence does, or と follows; else it is a word."""
     inner = text[start + 1 : end].removesuffix("」")
-    return not text[:start].strip() or bool(_ENDED.search(inner)) or _SAID.match(text, end) is not None
+    return bool(_ENDED.search(inner)) or _SAID.match(text, end) is not None
