@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +88,38 @@ def test_the_server_says_it_too(missing: Path, caplog: pytest.LogCaptureFixture)
     (missing / "why_missing.txt").write_text(NO_COMPILER + "\n")
     make_service([], None, Settings(port=0, threads=1, data=missing))
     assert f"cannot run here ({NO_COMPILER});" in caplog.text
+
+
+WITHOUT_PYGMENTS = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pygments", "markdown_it"):
+            raise ModuleNotFoundError(name)
+
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in ("pygments", "markdown_it") else found(name, *rest)
+sys.meta_path.insert(0, Missing())
+from sokuon.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"), [("en_US.UTF-8", "Factor on the pitch"), ("ja_JP.UTF-8", "声の高さ")]
+)
+def test_the_native_path_alone_has_plain_help(
+    monkeypatch: pytest.MonkeyPatch, language: str, expected: str
+) -> None:
+    """requirements-native.txt leaves out what only colours it."""
+    monkeypatch.setenv("LC_ALL", language)
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
+    for arguments in (["say", "--help"], ["--help"], ["voices"]):
+        command = [sys.executable, "-c", WITHOUT_PYGMENTS, *arguments]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert expected in done.stdout or arguments[0] != "say"
+        assert "╭" not in done.stdout

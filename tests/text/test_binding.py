@@ -110,6 +110,28 @@ print(json.dumps([pyopenjtalk.__file__, binding.version()]))
 """
 
 
+FOUND = """
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from sokuon.text.openjtalk.binding import load_binding
+from sokuon.text.openjtalk.compiler import compile_words
+
+TEXTS = "二十三日 4 5、〇三−1234の人々！？", "山路を行き、東京の髙島屋であおり立てりゃ入れ物。", "龘と何。"
+WORDS = "東京,,,1,名詞,固有名詞,一般,*,*,*,東京,トンキン,トンキン,1/4,C1"
+binding, found = load_binding(), []
+with TemporaryDirectory() as folder:
+    own = {"userdic": str(compile_words(WORDS, Path(folder))).encode(), "userdic_reading_protection": [True]}
+    for words in {}, own:
+        jtalk = binding.OpenJTalk(dn_mecab=binding.OPEN_JTALK_DICT_DIR, **words)
+        for text in TEXTS:
+            found += [jtalk.run_mecab(text), jtalk.run_mecab_detailed(text), jtalk.run_mecab_nbest_features(text, 3)]
+            found += [jtalk.run_frontend(text), jtalk.run_frontend_detailed(text), jtalk.g2p(text)]
+assert any("トンキン" in morpheme for morphemes in found for morpheme in morphemes)
+print(json.dumps(found))
+"""
+
+
 @pytest.mark.skipif(bundle() is not None, reason="the copy that is installed is what every other test runs on")
 def test_the_copy_that_wheels_hold_reads_the_same(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(BUNDLE), str(tmp_path / "_openjtalk")], check=True)
@@ -119,6 +141,10 @@ def test_the_copy_that_wheels_hold_reads_the_same(tmp_path: Path) -> None:
     assert file.startswith(str(tmp_path))
     assert version == importlib.metadata.version("pyopenjtalk-plus")
     assert run(of_copy + READ) == run(READ)
+    assert run(of_copy + FOUND) == run(FOUND)
+    assert (
+        tmp_path / "_openjtalk/pyopenjtalk/dictionary/sys.dic"
+    ).stat().st_size < 50e6  # packed: the original has 103
 
 
 TOLD = """

@@ -51,6 +51,10 @@ def translate(command: Any) -> None:
 @contextmanager
 def japanese_frame() -> Iterator[None]:
     """Meanwhile typer's own words around a help text are Japanese, those that it still has under these names."""
+    if os.environ.get("TYPER_USE_RICH") == "0":  # plain help, whose words click chooses
+        yield
+        return
+
     from typer import rich_utils
 
     from sokuon.cli.japanese_texts import FRAME

@@ -7,7 +7,8 @@ the same forest in `nani.py`. SudachiPy waits, too, and may be missing (`sudachi
 already, or that has no such module, is taken as it is.
 
 An installed Sokuon holds a copy of the binding (`packaging/bundle_openjtalk.py`), which comes first; beside the
-sources, or for a Python that the copy has no compiled part for, the binding is what is installed.
+sources, or for a Python that the copy has no compiled part for, the binding is what is installed. The copy's dictionary
+has packed features (`features.py`); its class OpenJTalk unpacks what MeCab finds, for every caller.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from typing import Any
 
 import sokuon
 from sokuon.errors import MissingExtraError
+from sokuon.text.openjtalk.features import FILE as FEATURES
+from sokuon.text.openjtalk.features import Features
 from sokuon.text.openjtalk.nani import Forest
 from sokuon.text.openjtalk.sudachi import stand_in
 
@@ -35,19 +38,55 @@ _LOCK = threading.RLock()
 def load_binding() -> ModuleType:
     """The module pyopenjtalk. Raises MissingExtraError."""
     with _LOCK:
-        if "pyopenjtalk" in sys.modules:
-            return sys.modules["pyopenjtalk"]
-        finder = _Finder()
-        sys.meta_path.insert(0, finder)
-        try:
-            with stand_in():
-                return importlib.import_module("pyopenjtalk")
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(
-                f"OpenJTalk cannot be loaded ({error}); install it with: python -m pip install pyopenjtalk-plus."
-            ) from error
-        finally:
-            sys.meta_path.remove(finder)
+        return _reading_packed(sys.modules.get("pyopenjtalk") or _imported())
+
+
+def _imported() -> ModuleType:
+    finder = _Finder()
+    sys.meta_path.insert(0, finder)
+    try:
+        with stand_in():
+            return importlib.import_module("pyopenjtalk")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"OpenJTalk cannot be loaded ({error}); install it with: python -m pip install pyopenjtalk-plus."
+        ) from error
+    finally:
+        sys.meta_path.remove(finder)
+
+
+@cache
+def _reading_packed(binding: ModuleType) -> ModuleType:
+    """The binding, whose class OpenJTalk now unpacks the features of its dictionary, if those are packed."""
+    dictionary = Path(binding.__file__ or "").parent / "dictionary"
+    if (dictionary / FEATURES).exists():
+        unpacking = _unpacking(binding.OpenJTalk, Features.load(dictionary))
+        binding.OpenJTalk = binding.openjtalk.OpenJTalk = unpacking  # type: ignore[attr-defined]
+    return binding
+
+
+def _unpacking(plain: Any, features: Features) -> type[Any]:
+    """A class like `plain`, the binding's OpenJTalk, all of whose methods take MeCab's words from these three."""
+
+    def unpacked(morphemes: Sequence[str]) -> list[str]:
+        return [features.unpack_morpheme(morpheme) for morpheme in morphemes]
+
+    def details(told: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [{**one, "features": features.unpack_morpheme(",".join(one["features"])).split(",")} for one in told]
+
+    class OpenJTalk(plain):  # type: ignore[misc]
+        def _run_mecab(self, text: str | bytes) -> list[str]:
+            return unpacked(super()._run_mecab(text))
+
+        def _run_mecab_detailed(self, text: str | bytes) -> tuple[list[str], list[dict[str, Any]]]:
+            morphemes, told = super()._run_mecab_detailed(text)
+            return unpacked(morphemes), details(told)
+
+        def _run_mecab_nbest_features(self, text: str | bytes, max_paths: object = 5) -> list[dict[str, Any]]:
+            paths = super()._run_mecab_nbest_features(text, max_paths)
+            return [{**p, "features": unpacked(p["features"]), "morphs": details(p["morphs"])} for p in paths]
+
+    return OpenJTalk
 
 
 def bundle() -> Path | None:
