@@ -111,9 +111,7 @@ main()
 @pytest.mark.parametrize(
     ("language", "expected"), [("en_US.UTF-8", "Factor on the pitch"), ("ja_JP.UTF-8", "声の高さ")]
 )
-def test_the_native_path_alone_has_plain_help(
-    monkeypatch: pytest.MonkeyPatch, language: str, expected: str
-) -> None:
+def test_the_native_path_alone_has_plain_help(monkeypatch: pytest.MonkeyPatch, language: str, expected: str) -> None:
     """requirements-native.txt leaves out what only colours it."""
     monkeypatch.setenv("LC_ALL", language)
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
