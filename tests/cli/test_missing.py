@@ -119,5 +119,6 @@ def test_the_native_path_alone_has_plain_help(monkeypatch: pytest.MonkeyPatch, l
         command = [sys.executable, "-c", WITHOUT_PYGMENTS, *arguments]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
         assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("sokuon[pitch]") == 2 * (arguments[0] == "say")
         assert expected in done.stdout or arguments[0] != "say"
         assert "╭" not in done.stdout

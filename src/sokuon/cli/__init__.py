@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
-if (
-    find_spec("pygments") is None
-):  # left out of requirements-native.txt: 9 MB, with which typer would only colour its help
-    os.environ["TYPER_USE_RICH"] = "0"
+PLAIN = find_spec("pygments") is None
+"""Help without colours: requirements-native.txt leaves out the 9 MB that typer needs for them."""
+
+if PLAIN:
+    os.environ["TYPER_USE_RICH"] = "0"  # typer reads it when it is imported

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from sokuon.cli.japanese import in_japanese, japanese_frame, translate
+from sokuon.cli import PLAIN
+from sokuon.cli.japanese import in_japanese, japanese_frame, translate, without_markup
 from sokuon.cli.places import ModelOption, watching
 from sokuon.cli.say import say
 from sokuon.cli.terminal import clean_ends, note, open_streams, progress_bar, say_error
@@ -86,8 +87,10 @@ def _status(arguments: list[str]) -> int:
         with ExitStack() as stack:
             if in_japanese():
                 translate(command)
-                if "--help" in arguments:
+                if "--help" in arguments and not PLAIN:
                     stack.enter_context(japanese_frame())
+            if PLAIN:
+                without_markup(command)
             return int(command.main(arguments, prog_name="sokuon", standalone_mode=False) or 0)
     except SokuonError as error:
         say_error(str(error))

@@ -48,13 +48,17 @@ def translate(command: Any) -> None:
         translate(below)
 
 
+def without_markup(command: Any) -> None:
+    """Show brackets in help that is plain: rich would take their backslashes."""
+    for param in command.params:
+        param.help = (getattr(param, "help", None) or "").replace("\\[", "[")
+    for below in getattr(command, "commands", {}).values():
+        without_markup(below)
+
+
 @contextmanager
 def japanese_frame() -> Iterator[None]:
     """Meanwhile typer's own words around a help text are Japanese, those that it still has under these names."""
-    if os.environ.get("TYPER_USE_RICH") == "0":  # plain help, whose words click chooses
-        yield
-        return
-
     from typer import rich_utils
 
     from sokuon.cli.japanese_texts import FRAME

@@ -62,10 +62,10 @@ def say(
     noise: Annotated[float, typer.Option(help="Temperature of the sound.", rich_help_panel=_HOW)] = _DEFAULT.noise,
     noise_w: Annotated[float, typer.Option(help="Temperature of the rhythm.", rich_help_panel=_HOW)] = _DEFAULT.noise_w,
     pitch: Annotated[
-        float, typer.Option(help="Factor on the pitch (needs the extra pitch).", rich_help_panel=_HOW)
+        float, typer.Option(help="Factor on the pitch (needs sokuon\\[pitch]).", rich_help_panel=_HOW)
     ] = _DEFAULT.pitch,
     intonation: Annotated[
-        float, typer.Option(help="Factor on its movement (needs the extra pitch).", rich_help_panel=_HOW)
+        float, typer.Option(help="Factor on its movement (needs sokuon\\[pitch]).", rich_help_panel=_HOW)
     ] = _DEFAULT.intonation,
     pause: Annotated[
         float | None,
