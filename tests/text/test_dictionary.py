@@ -83,6 +83,21 @@ def test_words_persist_and_are_shared(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["dictionary.json"]
 
 
+def test_a_dictionary_that_follows_its_file_has_what_others_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "dictionary.json"
+    other, alone, follower = UserDictionary(path), UserDictionary(path), UserDictionary(path, follow=True)
+    reader = FrontEnd(follower)
+    before = reader.phonemize("橋本屋")
+    other.add(DictionaryWord("橋本屋", "カキクケコ", 1))
+    assert reader.phonemize("橋本屋") != before
+    assert [word.surface for word in follower.words()] == ["橋本屋"]
+    assert alone.words() == ()  # a run of many lines keeps the words it began with
+    path.write_text("{", encoding="utf-8")
+    assert [word.surface for word in follower.words()] == ["橋本屋"]
+    path.unlink()
+    assert follower.words() == ()
+
+
 def test_threads_lose_no_words(tmp_path: Path) -> None:
     dictionary = UserDictionary(tmp_path / "dictionary.json")
     names = ["甲", "乙", "丙", "丁", "戊", "己", "庚", "辛"]

@@ -57,5 +57,23 @@ def test_blank_lines_end_a_paragraph(between: str) -> None:
     assert [sentence.source.rstrip("。") for sentence in sentences] == ["一つ目", "二つ目", "三つ目"]
 
 
+@pytest.mark.parametrize("blank", ["\n\n", "\n \n\n"])
+def test_blank_lines_after_a_pause_end_the_sentence_before_it(blank: str) -> None:
+    sentences = list(FrontEnd().sentences(f"一つ目。[pause 1s]{blank}二つ目。三つ目。"))
+    assert [(s.source, s.ends_paragraph, s.pause_after_s) for s in sentences] == [
+        ("一つ目。[pause 1s]", True, 1.0), ("二つ目。", False, None), ("三つ目。", False, None),
+    ]  # fmt: skip
+
+
+def test_blank_lines_between_two_pauses_lose_neither() -> None:
+    sentences = list(FrontEnd().sentences("一つ目。[pause 1s]\n\n[pause 2s]二つ目。三つ目。"))
+    assert sum(s.pause_after_s or 0 for s in sentences) == 3.0
+    assert [s.ends_paragraph for s in sentences if s.pause_after_s is None] == [False, False]
+
+
+def test_blank_lines_before_the_first_word_end_no_paragraph() -> None:
+    assert [s.ends_paragraph for s in FrontEnd().sentences("\n\n一つ目。二つ目。")] == [False, False]
+
+
 def test_a_paragraph_mark_of_the_users_own_is_none() -> None:
     assert [s.ends_paragraph for s in FrontEnd().sentences("一つ\ue003目。二つ目。")] == [False, False]

@@ -6,8 +6,8 @@
 Settings are those of `sokuon serve`: TOML file and SOKUON_… variables. Of host, port, key, origins and the like the
 port belongs to Serve's proxy; the rest holds in each replica. A replica has its own queue and computes with `threads`;
 replies stream as they do from `sokuon serve`. An update replaces one replica after the other, each of which ends the
-requests that it has. What clients store lies in `data`, which replicas share: presets at once,
-words of the dictionary with replicas that start later.
+requests that it has. What clients store lies in `data`, which replicas share: presets and
+words of the dictionary count in all of them from the next request on.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _application(settings: Settings, dictionary: Path | None) -> FastAPI:
     bert = None if settings.bert is None else resolve(settings.bert, kind="bert")
     if dictionary is None and settings.data is not None:
         dictionary = settings.data / "dictionary.json"
-    return create_app(make_service(places, bert, settings, UserDictionary(dictionary)))
+    return create_app(make_service(places, bert, settings, UserDictionary(dictionary, follow=True)))
 
 
 def _whole(arguments: dict[str, str], name: str, usual: int | None) -> int | None:

@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,10 +106,14 @@ class DictionaryWord:
 
 
 class UserDictionary:
-    """Words by surface. Thread-safe; with a path, shared with other processes through the file."""
+    """Words by surface. Thread-safe; with a path, shared with other processes through the file.
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    With `follow` the file is looked at whenever `version` or `words` are, and what others wrote counts from then on.
+    """
+
+    def __init__(self, path: Path | None = None, *, follow: bool = False) -> None:
+        self._path, self._follow = path, follow
+        self._seen: tuple[int, int, int] | None = None
         self._lock = ForkSafeLock()
         self._words: dict[str, DictionaryWord] = {}
         self._version = 0
@@ -119,19 +123,29 @@ class UserDictionary:
     @property
     def version(self) -> int:
         """Grows with each change: what was made from the words is stale when it differs."""
+        self._look()
         return self._version
 
     def words(self) -> tuple[DictionaryWord, ...]:
         """All words, in the order they were added."""
+        self._look()
         with self._lock:
             return tuple(self._words.values())
 
     def reload(self) -> None:
         """Read the file again; none is an empty dictionary."""
         with self._lock:
-            words = _read(self._path) if self._path and self._path.exists() else []
+            seen = _state(self._path)
+            words = _read(self._path) if self._path and seen else []
+            self._seen = seen
             self._words = {word.surface: word for word in words}
             self._version += 1
+
+    def _look(self) -> None:
+        """Follow the file; one that cannot be read changes nothing, as another program may be in the middle of it."""
+        if self._follow and _state(self._path) != self._seen:
+            with suppress(DictionaryError):
+                self.reload()
 
     def add(self, *words: DictionaryWord) -> None:
         """Add words, replacing those of the same surface."""
@@ -188,6 +202,15 @@ class UserDictionary:
     def csv(self) -> str:
         """MeCab dictionary source of the words that OpenJTalk itself is to find; empty if there are none."""
         return "".join(word.csv() + "\n" for word in self.words() if word.is_plain)
+
+
+def _state(path: Path | None) -> tuple[int, int, int] | None:
+    """What differs once a file has been written anew; None where there is none."""
+    try:
+        state = path.stat() if path else None
+    except OSError:
+        return None
+    return (state.st_ino, state.st_mtime_ns, state.st_size) if state else None
 
 
 def _full_width(text: str) -> str:

@@ -15,7 +15,16 @@ from sokuon.text.markup import Mark, MarkupReader, restore
 from sokuon.text.normalize import normalize
 from sokuon.text.openjtalk.analyzer import Accents, Analyzer
 from sokuon.text.phonemes import Phonemes
-from sokuon.text.sentences import PARAGRAPH, PAUSE, complete, mark_paragraphs, speaks, split_long, split_sentences
+from sokuon.text.sentences import (
+    PARAGRAPH,
+    PAUSE,
+    complete,
+    ends_paragraph,
+    mark_paragraphs,
+    speaks,
+    split_long,
+    split_sentences,
+)
 from sokuon.text.words import FORCED, Analysis, Word, phonemes_of, words_of
 
 _MAX_ANALYSED = 1000
@@ -76,7 +85,8 @@ class FrontEnd:
             source, own = restore(piece, marks)
             analysis = _analyze(piece, own, tools)
             pause_s = sum(mark.pause_s or 0.0 for mark in own) if PAUSE in piece else None
-            yield Sentence(source, words_of(analysis.nodes), phonemes_of(analysis), pause_s, PARAGRAPH in marked_piece)
+            ends = ends_paragraph(marked_piece)
+            yield Sentence(source, words_of(analysis.nodes), phonemes_of(analysis), pause_s, ends)
 
     def incremental(self, pieces: Iterable[str]) -> Iterator[Sentence]:
         """The sentences of a text that is still being written, each as soon as its end is there."""

@@ -36,9 +36,16 @@ def split_sentences(text: str) -> Iterator[str]:
     """Cut after each of 。！？!?, line breaks and pauses; over-long sentences once more within.
 
     A piece without any speech joins the sentence before it, or the first one; text without any speech is one sentence.
+    Blank lines after a pause belong to the sentence that it ends.
     """
     for sentence in _at_marks(text):
         yield from split_long(sentence)
+
+
+def ends_paragraph(piece: str) -> bool:
+    """Whether blank lines come after the last thing that a piece says; those before its first word end nothing."""
+    said = max((match.end() for match in _SPEECH.finditer(piece)), default=None)
+    return said is not None and PARAGRAPH in piece[said:]
 
 
 def mark_paragraphs(text: str) -> str:
@@ -65,17 +72,17 @@ def speaks(text: str) -> bool:
 def _at_marks(text: str) -> Iterator[str]:
     """Pieces wait in a list and are searched once: joined and searched anew, a line of 100,000 ! took 40 s."""
     held: list[str] = []
-    speaks = False
+    speaks = paused = False
     for match in _SENTENCE.finditer(text):
         piece = match.group().strip()
         if not piece:
             continue
         speech = _SPEECH.search(piece) is not None
-        if held and (held[-1].endswith(PAUSE) or (speaks and speech)):
+        if held and piece != PARAGRAPH and (paused or (speaks and speech)):
             yield "".join(held)
-            held, speaks = [], False
+            held, speaks, paused = [], False, False
         held.append(piece)
-        speaks = speaks or speech
+        speaks, paused = speaks or speech, paused or piece.endswith(PAUSE)
     if held:
         yield "".join(held)
 
