@@ -22,7 +22,7 @@ from typing import Any
 
 from shared import ROOT, table
 
-SPEED = 7.5  # seconds of sound a core makes in a second, full-size voice: bench/results/batch.md
+SPEED = 7.3  # seconds of sound a core makes in a second, full-size voice: bench/results/batch.md
 PHONES_PER_SOUND_S = 12.5  # the lines of bench/batch.py: 13.0
 HAND_OUT_S = 0.004  # of the driver for a bundle: assumed; --measure asks Ray
 BUNDLE_PHONES = 600.0  # sokuon.cluster.data
