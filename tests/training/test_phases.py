@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 from buzz import lines_db, mean_spectrum  # noqa: E402
 from sokuon_training import ModelConfig, losses  # noqa: E402
 from sokuon_training.builtin import CONFIG  # noqa: E402
-from sokuon_training.carry import deafen, target, turns  # noqa: E402
+from sokuon_training.carry import carriers_for, deafen, target, turns  # noqa: E402
 from sokuon_training.decoder import Decoder  # noqa: E402
 from sokuon_training.features import HOP, SAMPLE_RATE  # noqa: E402
 from sokuon_training.flow import Coupling, Flow  # noqa: E402
@@ -110,3 +110,19 @@ def test_a_deafened_flow_makes_the_other_channels_without_carriers_and_phases() 
         deaf = (flow.inverse(prior, mask, g) - flow.inverse(changed, mask, g))[:, others]
     assert float(heard.abs().max()) > 1e-3
     assert not deaf.any()
+
+
+def test_carriers_for_a_phase_have_it_as_their_target_and_are_white() -> None:
+    """What the decoder hears of the flow's errors in training rests on it."""
+    f0 = torch.linspace(180, 260, 400)
+    f0[150:180] = 0
+    drift = 0.3 * torch.sin(torch.arange(400) / 15)
+    wanted = torch.polar(torch.ones(400), (2 * np.pi * turns(f0[None])[0]).float() + drift) * (f0 > 0)
+    phase = torch.stack([wanted.real, wanted.imag])
+    carriers = carriers_for(phase, f0, torch.Generator().manual_seed(0))
+    made = target(carriers[None], f0[None])[0]
+    assert float((made - phase).square().sum(0).mean()) < 0.05
+    assert float(carriers.std()) == pytest.approx(1, abs=0.15)
+    spectrum = torch.fft.fft(torch.complex(carriers[0], carriers[1])).abs().square()
+    bands = spectrum.unflatten(0, (8, 50)).mean(1)
+    assert float(bands.max() / bands.min()) < 3

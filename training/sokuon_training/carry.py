@@ -105,6 +105,45 @@ def target(carrier: Tensor, f0: Tensor) -> Tensor:
     return torch.stack([phasor.real, phasor.imag], 1).float()
 
 
+def smoothing(frames: int) -> Tensor:
+    """What `target` smooths with, as a matrix [F, F]."""
+    place = torch.arange(frames, dtype=torch.float64)
+    apart = (place[:, None] - place[None, :]).abs()
+    window = torch.exp(-0.5 * (apart / SMOOTH_FRAMES) ** 2)
+    return window * (apart <= math.ceil(3 * SMOOTH_FRAMES))
+
+
+def carriers_for(phase: Tensor, f0: Tensor, generator: torch.Generator) -> Tensor:
+    """White carriers [2, F] whose `target` is close to a given phase [2, F] wherever F0 [F] is not 0: random ones, and
+    to them the least that turns their smoothed sum."""
+    turn = torch.polar(torch.ones_like(f0).double(), 2 * math.pi * turns(f0[None])[0])
+    white = torch.view_as_complex(torch.randn(len(f0), 2, dtype=torch.float64, generator=generator))
+    slow_white = white * turn.conj()
+    voiced = f0 > 0
+    smooth = smoothing(len(f0)).to(torch.complex128)[voiced]
+    made = smooth @ slow_white
+    wanted = torch.complex(phase[0].double(), phase[1].double())[voiced] * turn.conj()[voiced]
+    size = (made.abs() + made.abs().square().mean().sqrt()) / 2
+    gram = smooth @ smooth.T
+    ridge = 0.02 * float(gram.diagonal().real.mean()) if bool(voiced.any()) else 1.0
+    gram = gram + ridge * torch.eye(len(gram), dtype=torch.complex128)
+    slow = slow_white + smooth.T @ torch.linalg.solve(gram, size * wanted - made)
+    return torch.view_as_real(slow * turn).T.float()
+
+
+@torch.no_grad()
+def flow_phases(flow: Flow, z: Tensor, phase: Tensor, f0: Tensor, g: Tensor, generator: torch.Generator) -> Tensor:
+    """The phase [2, F] that the flow makes of carriers whose target is the given one, for latents z [C, F]."""
+    mask = torch.ones(1, 1, z.shape[1])
+    own = [*PHASE_CHANNELS, *CARRIER_CHANNELS]
+    silent = z.clone()
+    silent[own] = 0
+    prior = flow(silent[None], mask, g)
+    prior[0, list(PHASE_CHANNELS)] = 0
+    prior[0, list(CARRIER_CHANNELS)] = carriers_for(phase, f0, generator)
+    return flow.inverse(prior, mask, g)[0, list(PHASE_CHANNELS)]
+
+
 def with_carriers(prior: Tensor) -> Tensor:
     """The prior's sample with white carriers and silent phase channels."""
     changed = prior.clone()

@@ -71,9 +71,15 @@ class SpectrumCritic(nn.Module):
         return self.post(x), inner
 
 
-class Critics(Critic):
-    """All periods and all resolutions."""
+class Critics(nn.Module):
+    """All periods and, by turns, one of the resolutions: those cost five times as much."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.critics.extend(SpectrumCritic(w) for w in SPECTRUM_WINDOWS)
+        periods, resolutions = map(PeriodCritic, PERIODS), map(SpectrumCritic, SPECTRUM_WINDOWS)
+        self.critics = nn.ModuleList([*periods, *resolutions])
+
+    def forward(self, sound: Tensor, turn: int) -> tuple[list[Tensor], list[list[Tensor]]]:
+        chosen = [*self.critics[: len(PERIODS)], self.critics[len(PERIODS) + turn % len(SPECTRUM_WINDOWS)]]
+        results = [critic(sound) for critic in chosen]
+        return [score for score, _ in results], [inner for _, inner in results]

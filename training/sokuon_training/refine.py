@@ -9,6 +9,7 @@ lines at the frame rate. `--critics` adds discriminators over periods and spectr
 from __future__ import annotations
 
 import argparse
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,16 @@ from torch import Tensor
 
 from sokuon_training import losses, published
 from sokuon_training.builtin import CONFIG
-from sokuon_training.carry import DEFAULT_NOISE
+from sokuon_training.carry import DEFAULT_NOISE, f0_of, flow_phases
 from sokuon_training.critic import Critics
 from sokuon_training.dataset import Recording, load
 from sokuon_training.decoder import Decoder
 from sokuon_training.features import HOP
+from sokuon_training.flow import Flow
 from sokuon_training.latents import LatentMap
 from sokuon_training.loop import Ema, Log, Run, device_of
 from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS, as_channels, phasors
+from sokuon_training.speak import averaged
 from sokuon_training.texts import Batches, Item, read_labels
 from sokuon_training.tune import latents_of, starts_of
 from sokuon_training.vocoder import CROP_FRAMES
@@ -34,13 +37,14 @@ from sokuon_training.vocoder import CROP_FRAMES
 COHERENT, LINES, SPECTRAL, MATCHING = 0.5, 0.1, 15.0, 2.0
 MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
 REAL_PART = 4  # one in this many crops has real latents: the voice speaks with made ones
+JUDGED = 8  # crops of a batch that the discriminators see
 MOST_NOISE = 0.15  # standard deviation on z
 
 
 @dataclass
 class Pairs:
     """Latents of real speech and as the acoustic model makes them, with the sound, all recordings end to end. Pitch
-    and phase are real in both: the sound must fit."""
+    is real in both, and the phase is real or a flow's error away from it: the sound must fit."""
 
     real: Tensor  # [C, frames]
     made: Tensor  # [C, frames]
@@ -56,7 +60,7 @@ class Pairs:
         real = torch.stack([self.real[:, s : s + CROP_FRAMES] for s in chosen[:count]])
         made = torch.stack([self.made[:, s : s + CROP_FRAMES] for s in chosen[count:]])
         sound = torch.stack([self.samples[s * HOP : (s + CROP_FRAMES) * HOP] for s in chosen])
-        z = torch.cat([blurred(real, self.empty, MOST_NOISE), blurred(made, self.empty, 0.0)])
+        z = torch.cat([blurred(real, self.empty, MOST_NOISE), with_noise(made, self.empty)])
         return z, sound.float() / 32768
 
 
@@ -72,7 +76,8 @@ def phases_of(work: Path, recordings: dict[str, Recording]) -> dict[str, np.ndar
 
 @torch.no_grad()
 def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
-    """Run the published acoustic model over all training sentences once, with the recordings' durations."""
+    """Run the published acoustic model over all training sentences once, with the recordings' durations. The phase in
+    what it makes is that of carry.py's flow where there is one, so that the decoder learns to live with its errors."""
     model, vocabulary = published.acoustic(folder)
     latents, ids = LatentMap.load(work / "latents.npz"), {c: i for i, c in enumerate(vocabulary)}
     recordings = {r.name: r for r in load(work)}
@@ -81,6 +86,9 @@ def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
     items = [Item.of(x, recordings[x.name], latents, ids) for x in labels]
     batches = Batches(items, latents, seed, crop=10_000, styled=False)
     own = torch.tensor([*latents.pitch_channels, *PHASE_CHANNELS])
+    flow = carried_flow(work, model.synthesizer.flow)
+    speaker = model.synthesizer.speaker(torch.zeros(1, dtype=torch.long))
+    generator = torch.Generator().manual_seed(seed)
     made, real, samples, loudness = [], [], [], []
     for item in track(items, "latents from text"):
         part = slice(item.label.first, item.label.first + item.z.shape[1])
@@ -89,6 +97,10 @@ def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
         z[list(PHASE_CHANNELS)] = torch.from_numpy(as_channels(phases[item.label.name][part]))
         z_made = latents_of(model, batches.collate([item]), DEFAULT_NOISE)[0]
         z_made[own] = z[own]
+        if flow is not None:
+            f0 = f0_of(z[None], latents)[0]
+            phase = flow_phases(flow, z_made, z[list(PHASE_CHANNELS)], f0, speaker, generator)
+            z_made[list(PHASE_CHANNELS)] = phase
         real.append(z)
         made.append(z_made)
         samples.append(torch.from_numpy(recording.samples[part.start * HOP : part.stop * HOP]))
@@ -99,6 +111,23 @@ def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
     return Pairs(torch.cat(real, 1), torch.cat(made, 1), torch.cat(samples), starts, empty, rng)
 
 
+def carried_flow(work: Path, flow: Flow) -> Flow | None:
+    """The flow of carry.py's checkpoint, if there is one; `flow` gives the sizes."""
+    if not (work / "carried.pt").exists():
+        return None
+    carried = copy.deepcopy(flow)
+    carried.load_state_dict(averaged(work / "carried.pt"))
+    return carried
+
+
+def with_noise(z: Tensor, empty: Tensor) -> Tensor:
+    """z with fresh noise in its noise channels, carriers silent."""
+    noisy = z.clone()
+    noisy[:, empty] = torch.randn(len(z), len(empty), z.shape[2])
+    noisy[:, list(CARRIER_CHANNELS)] = 0
+    return noisy
+
+
 def blurred(z: Tensor, empty: Tensor, most: float) -> Tensor:
     """z with noise of a random strength up to `most`, phases smaller and with a random jitter, carriers silent."""
     strength = most * torch.rand(len(z), 1, 1)
@@ -106,9 +135,7 @@ def blurred(z: Tensor, empty: Tensor, most: float) -> Tensor:
     phase = z[:, list(PHASE_CHANNELS)]
     size, jitter = 1 - 0.3 * torch.rand(len(z), 1, 1), MOST_JITTER * torch.rand(len(z), 1, 1)
     noisy[:, list(PHASE_CHANNELS)] = size * phase + jitter * torch.randn_like(phase)
-    noisy[:, empty] = torch.randn(len(z), len(empty), z.shape[2])
-    noisy[:, list(CARRIER_CHANNELS)] = 0
-    return noisy
+    return with_noise(noisy, empty)
 
 
 def prepared(folder: Path) -> Decoder:
@@ -151,22 +178,24 @@ def main() -> None:
         pairs.rng = np.random.default_rng(run.step)
     speaker = torch.zeros(args.batch, CONFIG.gin_channels, 1, device=device)
     log = Log(every=25)
+    genuine = args.batch // REAL_PART  # only these have a phase that the sound has to follow exactly
     for step in run.steps(args.steps):
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 50) * 0.5 ** (step / args.halve_every)
         z, sound = (x.to(device) for x in pairs.batch(args.batch))
         fake = decoder(z, speaker)[:, 0]
-        spectral, coherent = losses.spectral(fake, sound), losses.coherent(fake, sound)
+        spectral, coherent = losses.spectral(fake, sound), losses.coherent(fake[:genuine], sound[:genuine])
         lines = losses.lines(fake, sound, HOP)
         total = spectral + COHERENT * coherent + LINES * lines
         judged = 0.0
         if critics is not None:
-            real_scores, real_inner = critics(sound)
-            judgement = losses.critic_loss(real_scores, critics(fake.detach())[0])
+            heard, made = sound[-JUDGED:], fake[-JUDGED:]  # from latents that the acoustic model made
+            real_scores, real_inner = critics(heard, step)
+            judgement = losses.critic_loss(real_scores, critics(made.detach(), step)[0])
             critic_optimizer.zero_grad()
             judgement.backward()
             critic_optimizer.step()
-            scores, inner = critics(fake)
+            scores, inner = critics(made, step)
             fooling = losses.fooling_loss(scores) + MATCHING * losses.matching_loss(real_inner, inner)
             total, judged = SPECTRAL * total + fooling, float(judgement)
         optimizer.zero_grad()
