@@ -38,6 +38,7 @@ COHERENT, LINES, SPECTRAL, MATCHING = 0.5, 0.1, 15.0, 2.0
 MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
 REAL_PART = 4  # one in this many crops has real latents: the voice speaks with made ones
 JUDGED = 8  # crops of a batch that the discriminators see
+CRITICS_RATE = 8e-4
 MOST_NOISE = 0.15  # standard deviation on z
 
 
@@ -171,7 +172,7 @@ def main() -> None:
     run.keep(decoder=decoder, optimizer=optimizer, average=average)
     critics = Critics().to(device) if args.critics else None
     if critics is not None:
-        critic_optimizer = torch.optim.AdamW(critics.parameters(), 3e-4, betas=(0.8, 0.99))
+        critic_optimizer = torch.optim.AdamW(critics.parameters(), CRITICS_RATE, betas=(0.8, 0.99))
         run.keep(critics=critics, critic_optimizer=critic_optimizer)
     if run.resume():
         torch.manual_seed(run.step)
@@ -189,6 +190,8 @@ def main() -> None:
         total = spectral + COHERENT * coherent + LINES * lines
         judged = 0.0
         if critics is not None:
+            for group in critic_optimizer.param_groups:  # a checkpoint brings its own
+                group["lr"] = CRITICS_RATE
             heard, made = sound[-JUDGED:], fake[-JUDGED:]  # from latents that the acoustic model made
             real_scores, real_inner = critics(heard, step)
             judgement = losses.critic_loss(real_scores, critics(made.detach(), step)[0])

@@ -27,8 +27,8 @@ from sokuon_training.speak import averaged
 from sokuon_training.texts import STYLES, style_vectors
 
 
-def voice_tensors(work: Path, folder: Path) -> dict[str, Tensor]:
-    """All tensors of the voice."""
+def voice_tensors(work: Path, folder: Path, temper: float = 1.0) -> dict[str, Tensor]:
+    """All tensors of the voice; the prior's spread times `temper`."""
     weights = published.tensors(folder, "")
     weights = {k: v for k, v in weights.items() if not k.startswith(("dec.", "flow."))}
     weights |= {f"flow.{k}": v for k, v in averaged(work / "carried.pt").items()}
@@ -36,6 +36,8 @@ def voice_tensors(work: Path, folder: Path) -> dict[str, Tensor]:
     decoder.load_state_dict(averaged(work / "refined.pt"))
     torch.nn.init.zeros_(decoder.cond.weight)  # there is one speaker, and it was trained with a zero vector
     weights |= {f"dec.{k}": v for k, v in decoder.state_dict().items()}
+    weights["enc_p.proj.bias"] = weights["enc_p.proj.bias"].clone()
+    weights["enc_p.proj.bias"][CONFIG.channels :] += math.log(temper)
     noisy = [c for c in LatentMap.load(work / "latents.npz").empty_channels if c not in PHASE_CHANNELS]
     spread_of(weights, noisy, -math.log(DEFAULT_NOISE))  # white with unit power, as the decoder knows them
     spread_of(weights, PHASE_CHANNELS, SILENT_LOG_STD)
@@ -57,8 +59,9 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("published", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--temper", type=float, default=1.0, help="factor on the prior's spread")
     args = parser.parse_args()
-    halved = {k: v.half() for k, v in voice_tensors(args.work, args.published).items()}
+    halved = {k: v.half() for k, v in voice_tensors(args.work, args.published, args.temper).items()}
     save_voice(halved, CONFIG, args.out / "voice", VoiceInfo(NAME, tuple(STYLES), SAMPLE_RATE), style_vectors())
     shutil.copytree(args.published / "bert", args.out / "bert", dirs_exist_ok=True)
     size = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
