@@ -126,10 +126,12 @@ def losses_of(model: Acoustic, batch: Batch, stage: Stage) -> Losses:
     return Losses(prior, direct, error.sum() / slots, stochastic.sum() / slots)
 
 
-def items_of(work: Path, held: bool) -> tuple[list[Item], LatentMap, list[str]]:
-    """Labelled recordings (training or held out), the latent map and the BERT's vocabulary."""
+def items_of(
+    work: Path, held: bool, vocabulary: list[str] | None = None
+) -> tuple[list[Item], LatentMap, list[str]]:
+    """Labelled recordings (training or held out), the latent map and the BERT's vocabulary: the labels' by default."""
     labels = read_labels(work)
-    vocabulary = vocabulary_of([x for x in labels if not held_out(x.name)])
+    vocabulary = vocabulary or vocabulary_of([x for x in labels if not held_out(x.name)])
     ids = {c: i for i, c in enumerate(vocabulary)}
     recordings = {r.name: r for r in load(work, held)}
     latents = LatentMap.load(work / "latents.npz")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sokuon_training import published
 from sokuon_training.acoustic import Acoustic, items_of
 from sokuon_training.deberta import BertConfig
 from sokuon_training.latents import LatentMap
@@ -36,12 +37,17 @@ def envelope_of(z: npt.NDArray[np.float32], latents: LatentMap) -> npt.NDArray[n
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--published", type=Path, help="a voice's folder instead of WORK's checkpoint")
     parser.add_argument("--noise", type=float, default=0.0)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    items, latents, vocabulary = items_of(args.work, held=True)
-    model = Acoustic(BertConfig(len(vocabulary))).eval()
-    model.load_state_dict(averaged(args.work / "acoustic.pt"))
+    if args.published is None:
+        items, latents, vocabulary = items_of(args.work, held=True)
+        model = Acoustic(BertConfig(len(vocabulary))).eval()
+        model.load_state_dict(averaged(args.work / "acoustic.pt"))
+    else:
+        model, known = published.acoustic(args.published)
+        items, latents, _ = items_of(args.work, held=True, vocabulary=known)
     batches = Batches(items, latents, seed=0, crop=10_000, styled=False)
     decibels, semitones, agree = [], [], []
     for item in items:

@@ -130,12 +130,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("texts", type=Path)
+    parser.add_argument("--published", type=Path, help="a voice's folder instead of WORK's checkpoints")
     parser.add_argument("--most", type=int, default=24)
     args = parser.parse_args()
     torch.set_num_threads(1)
     lines = args.texts.read_text(encoding="utf-8").splitlines()[: args.most]
     texts = [line.split("\t", 1)[1] for line in lines]
-    speaker = Speaker.of(args.work)
+    speaker = Speaker.of(args.work) if args.published is None else Speaker.published(args.published)
     styles = dict(zip(STYLES, style_vectors(), strict=True))
     results: dict[str, object] = {name: accent(speaker, texts, vector) for name, vector in styles.items()}
     results["homophones_st"] = homophones(speaker)

@@ -14,6 +14,7 @@ import soundfile
 import torch
 
 from sokuon.text import FrontEnd
+from sokuon_training import published
 from sokuon_training.acoustic import Acoustic
 from sokuon_training.builtin import CONFIG
 from sokuon_training.dataset import held_out, load
@@ -57,6 +58,13 @@ class Speaker:
         model = Acoustic(BertConfig(len(vocabulary))).eval()
         model.load_state_dict(averaged(work / "acoustic.pt"))
         model.synthesizer.dec = load_decoder(work)
+        return cls(model, {c: i for i, c in enumerate(vocabulary)}, FrontEnd())
+
+    @classmethod
+    def published(cls, folder: Path) -> Speaker:
+        """From a published voice's folder."""
+        model, vocabulary = published.acoustic(folder)
+        model.synthesizer.dec = published.decoder(folder).eval()
         return cls(model, {c: i for i, c in enumerate(vocabulary)}, FrontEnd())
 
     def text(self, text: str, style: np.ndarray) -> TextInput:
