@@ -126,9 +126,7 @@ def losses_of(model: Acoustic, batch: Batch, stage: Stage) -> Losses:
     return Losses(prior, direct, error.sum() / slots, stochastic.sum() / slots)
 
 
-def items_of(
-    work: Path, held: bool, vocabulary: list[str] | None = None
-) -> tuple[list[Item], LatentMap, list[str]]:
+def items_of(work: Path, held: bool, vocabulary: list[str] | None = None) -> tuple[list[Item], LatentMap, list[str]]:
     """Labelled recordings (training or held out), the latent map and the BERT's vocabulary: the labels' by default."""
     labels = read_labels(work)
     vocabulary = vocabulary or vocabulary_of([x for x in labels if not held_out(x.name)])
