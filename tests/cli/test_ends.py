@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from command_line import MAIN, SHORT
 
-from sokuon.cli import terminal
+from sokuon.cli import app, terminal
+from sokuon.errors import MissingExtraError
 
 LONG = "今日はいい天気ですね。" * 400
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and descriptors as on POSIX")
@@ -70,6 +71,23 @@ def test_an_early_interrupt_prints_no_traceback(command: tuple[str, ...], tmp_pa
     _, errors = process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT), errors
     assert b"Traceback" not in errors
+
+
+def test_an_interrupt_in_an_import_is_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A compiled module turns it into an ImportError, which the loader of ONNX Runtime told as a missing package."""
+
+    def load() -> None:
+        try:
+            raise ImportError("initialization failed") from KeyboardInterrupt()
+        except ImportError as error:
+            raise MissingExtraError("ONNX Runtime cannot be loaded (initialization failed).") from error
+
+    monkeypatch.setattr(app, "_mount", load)
+    monkeypatch.setattr("sys.argv", ["sokuon", "say", "はい。"])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_latin_1_is_no_error(command: tuple[str, ...], tmp_path: Path) -> None:

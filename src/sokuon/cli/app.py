@@ -92,7 +92,11 @@ def _status(arguments: list[str]) -> int:
             if PLAIN:
                 without_markup(command)
             return int(command.main(arguments, prog_name="sokuon", standalone_mode=False) or 0)
-    except SokuonError as error:
+    except (SokuonError, ImportError) as error:
+        if _interrupted(error):
+            return 130
+        if not isinstance(error, SokuonError):
+            raise
         say_error(str(error))
         return 2 if isinstance(error, OptionError) else 1
     except _UsageError as error:
@@ -109,6 +113,13 @@ def _status(arguments: list[str]) -> int:
         return 1
     except typer.Abort:  # click's name for Ctrl-C
         return 130
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: a compiled module that it meets while it is imported tells an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _usage(error: Exception) -> str:
