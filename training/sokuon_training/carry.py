@@ -31,6 +31,7 @@ from sokuon_training.texts import Batches, Item, read_labels
 
 CROP_FRAMES = 96
 SMOOTH_FRAMES = 3.0  # standard deviation of the smoothing: F0 then drifts by some 3 Hz
+REACH = math.ceil(3 * SMOOTH_FRAMES)
 DEFAULT_NOISE = 0.6  # the engine's; the carriers' spread in the prior is its inverse
 SILENT_LOG_STD = -6.0  # of the phase channels in the prior
 UNVOICED = 0.3  # weight of silence in unvoiced frames
@@ -95,22 +96,18 @@ def target(carrier: Tensor, f0: Tensor) -> Tensor:
     angle = 2 * math.pi * turns(f0)
     turn = torch.polar(torch.ones_like(angle), angle)
     slow = torch.complex(carrier[:, 0].double(), carrier[:, 1].double()) * turn.conj()
-    reach = math.ceil(3 * SMOOTH_FRAMES)
-    window = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / SMOOTH_FRAMES) ** 2)
+    window = smoothing(torch.arange(-REACH, REACH + 1, dtype=torch.float64))
     slow = torch.complex(
-        *(conv1d(x.unsqueeze(1), window[None, None], padding=reach)[:, 0] for x in (slow.real, slow.imag))
+        *(conv1d(x.unsqueeze(1), window[None, None], padding=REACH)[:, 0] for x in (slow.real, slow.imag))
     )
     phasor = slow * turn
     phasor = phasor / phasor.abs().clamp_min(1e-9) * (f0 > 0)
     return torch.stack([phasor.real, phasor.imag], 1).float()
 
 
-def smoothing(frames: int) -> Tensor:
-    """What `target` smooths with, as a matrix [F, F]."""
-    place = torch.arange(frames, dtype=torch.float64)
-    apart = (place[:, None] - place[None, :]).abs()
-    window = torch.exp(-0.5 * (apart / SMOOTH_FRAMES) ** 2)
-    return window * (apart <= math.ceil(3 * SMOOTH_FRAMES))
+def smoothing(apart: Tensor) -> Tensor:
+    """What a frame weighs in the smoothed value of another one, so many frames apart."""
+    return torch.exp(-0.5 * (apart / SMOOTH_FRAMES) ** 2) * (apart.abs() <= REACH)
 
 
 def carriers_for(phase: Tensor, f0: Tensor, generator: torch.Generator) -> Tensor:
@@ -120,7 +117,8 @@ def carriers_for(phase: Tensor, f0: Tensor, generator: torch.Generator) -> Tenso
     white = torch.view_as_complex(torch.randn(len(f0), 2, dtype=torch.float64, generator=generator))
     slow_white = white * turn.conj()
     voiced = f0 > 0
-    smooth = smoothing(len(f0)).to(torch.complex128)[voiced]
+    place = torch.arange(len(f0), dtype=torch.float64)
+    smooth = smoothing(place[voiced, None] - place).to(torch.complex128)
     made = smooth @ slow_white
     wanted = torch.complex(phase[0].double(), phase[1].double())[voiced] * turn.conj()[voiced]
     size = (made.abs() + made.abs().square().mean().sqrt()) / 2

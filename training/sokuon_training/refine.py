@@ -177,6 +177,9 @@ def main() -> None:
     if run.resume():
         torch.manual_seed(run.step)
         pairs.rng = np.random.default_rng(run.step)
+    if critics is not None:
+        for group in critic_optimizer.param_groups:  # a checkpoint brings its own
+            group["lr"] = CRITICS_RATE
     speaker = torch.zeros(args.batch, CONFIG.gin_channels, 1, device=device)
     log = Log(every=25)
     genuine = args.batch // REAL_PART  # only these have a phase that the sound has to follow exactly
@@ -190,8 +193,6 @@ def main() -> None:
         total = spectral + COHERENT * coherent + LINES * lines
         judged = 0.0
         if critics is not None:
-            for group in critic_optimizer.param_groups:  # a checkpoint brings its own
-                group["lr"] = CRITICS_RATE
             heard, made = sound[-JUDGED:], fake[-JUDGED:]  # from latents that the acoustic model made
             real_scores, real_inner = critics(heard, step)
             judgement = losses.critic_loss(real_scores, critics(made.detach(), step)[0])

@@ -9,7 +9,7 @@ from sokuon.book.aozora import is_aozora, read_aozora
 from sokuon.book.content import Book
 from sokuon.book.plain import read_plain
 from sokuon.errors import TextError
-from sokuon.text.encodings import content, decoded, too_large
+from sokuon.text.encodings import bounded, content, decoded
 
 _MOST_MB, _ADVICE = 64, "it is no ordinary book"
 _MARKDOWN = (".md", ".markdown")
@@ -60,9 +60,6 @@ def _packed_text(path: Path) -> bytes | None:
             if len(texts) != 1 or "META-INF/container.xml" in archive.namelist():
                 return None
             with archive.open(texts[0]) as file:
-                data = file.read(_MOST_MB * 1_000_000 + 1)
+                return bounded(file, path, _MOST_MB, _ADVICE)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
         return None
-    if len(data) > _MOST_MB * 1_000_000:
-        raise too_large(path, _MOST_MB, _ADVICE)
-    return data

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sokuon.cli import PLAIN
 from sokuon.cli.japanese import in_japanese, japanese_frame, translate, without_markup
 from sokuon.cli.places import ModelOption, watching
 from sokuon.cli.say import say
 from sokuon.cli.terminal import clean_ends, note, open_streams, progress_bar, say_error
 from sokuon.errors import OptionError, SokuonError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich")
+_PLAIN = find_spec("pygments") is None  # requirements-native.txt leaves out the 9 MB that rich help needs
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None if _PLAIN else "rich")
 app.command()(say)
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, wherever typer keeps its click
 
@@ -87,9 +88,9 @@ def _status(arguments: list[str]) -> int:
         with ExitStack() as stack:
             if in_japanese():
                 translate(command)
-                if "--help" in arguments and not PLAIN:
+                if "--help" in arguments and not _PLAIN:
                     stack.enter_context(japanese_frame())
-            if PLAIN:
+            if _PLAIN:
                 without_markup(command)
             return int(command.main(arguments, prog_name="sokuon", standalone_mode=False) or 0)
     except (SokuonError, ImportError) as error:

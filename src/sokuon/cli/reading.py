@@ -10,7 +10,7 @@ import typer
 
 from sokuon.cli.terminal import note
 from sokuon.errors import OptionError, TextError
-from sokuon.text.encodings import content, decoded, too_large
+from sokuon.text.encodings import bounded, content, decoded
 
 FileOption = Annotated[Path | None, typer.Option("--file", "-f", help="Text file; - is standard input.")]
 EncodingOption = Annotated[
@@ -48,7 +48,4 @@ def _standard_input() -> bytes:
         raise TextError("standard input is closed; give a text or --file.")
     if sys.stdin.isatty():
         note("reading from the terminal; end with Ctrl-D on a line of its own")
-    data = sys.stdin.buffer.read(_MOST_MB * 1_000_000 + 1)
-    if len(data) > _MOST_MB * 1_000_000:
-        raise too_large("standard input", _MOST_MB, _ADVICE)
-    return data
+    return bounded(sys.stdin.buffer, "standard input", _MOST_MB, _ADVICE)

@@ -6,6 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from sokuon.errors import OptionError, TextError
 
@@ -24,21 +25,23 @@ _ENOUGH = 0.6  # text of kanji alone has 0.6, another encoding's bytes have half
 
 def content(path: Path, most_mb: int, advice: str) -> bytes:
     """A file's bytes. Raises TextError where it cannot be read, or is too large; `advice` ends that sentence."""
-    most = most_mb * 1_000_000
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            return bounded(file, path, most_mb, advice)
+    except TextError:
+        raise
     except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
         reason = error.strerror if isinstance(error, OSError) else error
         raise TextError(f"{path} cannot be read ({reason}); check the path.") from error
+
+
+def bounded(file: IO[bytes], name: object, most_mb: int, advice: str) -> bytes:
+    """What an open file holds. Raises TextError where that is too large, which `name` and `advice` tell; OSError."""
+    most = most_mb * 1_000_000
+    data = file.read(most + 1)
     if len(data) > most:
-        raise too_large(path, most_mb, advice)
+        raise TextError(f"{name} has more than {most_mb} MB; {advice}.")
     return data
-
-
-def too_large(name: object, most_mb: int, advice: str) -> TextError:
-    """The error for a source that nobody wrote by hand."""
-    return TextError(f"{name} has more than {most_mb} MB; {advice}.")
 
 
 def decoded(data: bytes, encoding: str | None, name: str) -> str:
