@@ -4,7 +4,8 @@ pyopenjtalk-plus asks for SudachiPy's dictionary (193 MB) and pydantic, which So
 has no way to leave out what a dependency asks for. So it is a requirement of the build, and its files are copied: into
 FOLDER come `pyopenjtalk/` and the .dist-info that names its version and licence. Left out are the HTS synthesizer with
 its voice and Cython's sources; compiled parts lose what only debuggers read, where a `strip` is found; the features of
-the dictionary's words are packed, 103 MB to 46 (`sokuon/text/openjtalk/features.py`). The copy is of what is installed
+the dictionary's words are packed, 103 MB to 46 (`sokuon/text/openjtalk/features.py`), and so is the table of variant
+kanji (`variants.py` there). The copy is of what is installed
 for the Python that runs this; or of the wheels in the folder WHEELS, one for each version of Python, and then it serves
 all those versions.
 """
@@ -12,6 +13,7 @@ all those versions.
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -25,6 +27,8 @@ import pack_dictionary
 DISTRIBUTION = "pyopenjtalk-plus"
 PACKAGE = "pyopenjtalk"
 LEFT_OUT = ("htsengine.*", "htsvoice", "openjtalk", "__main__.py", "__pycache__", "*.pyi", "*.pxd", "convert_onnx.py")
+VARIANTS = Path(__file__).parent.parent / "src" / "sokuon" / "text" / "openjtalk" / "variants.py"
+TABLES = {"_cjkvi_variants_map": "CJKVI_VARIANTS", "_itaiji_map": "ITAIJI_MAP"}  # what the later one says counts
 HTSENGINE = '"""Left out of this copy: Sokuon has networks of its own."""\n\nHTSEngine = None\n'
 
 
@@ -40,6 +44,7 @@ def main(folder: Path, wheels: list[Path]) -> None:
             copy(site, folder)
     (folder / PACKAGE / "htsengine.py").write_text(HTSENGINE, encoding="utf-8")  # the binding imports the name
     pack_dictionary.pack(folder / PACKAGE / "dictionary")
+    pack_variants(folder / PACKAGE)
     strip(folder)
 
 
@@ -50,6 +55,20 @@ def copy(site: Path, folder: Path) -> None:
     (folder / about.name).mkdir(exist_ok=True)
     shutil.copy(about / "METADATA", folder / about.name)
     shutil.copytree(about / "licenses", folder / about.name / "licenses", dirs_exist_ok=True)
+
+
+def pack_variants(package: Path) -> None:
+    """One file instead of the tables of variant kanji; their modules keep names and notices, and hold nothing."""
+    pairs: dict[str, str] = {}
+    for module, table in TABLES.items():
+        file = package / f"{module}.py"
+        pairs |= runpy.run_path(str(file))[table]
+        notice = "".join(line for line in file.read_text(encoding="utf-8").splitlines(True) if line.startswith("#"))
+        file.write_text(f"{notice}\n{table}: dict[str, str] = {{}}  # see variants.txt\n", encoding="utf-8")
+    packed = runpy.run_path(str(VARIANTS), run_name="variants")["Variants"].of(pairs)
+    if dict(packed) != pairs:
+        raise SystemExit("The packed variants do not come back the same.")
+    packed.save(package)
 
 
 def check_same(sites: list[Path]) -> None:

@@ -127,8 +127,21 @@ with TemporaryDirectory() as folder:
         for text in TEXTS:
             found += [jtalk.run_mecab(text), jtalk.run_mecab_detailed(text), jtalk.run_mecab_nbest_features(text, 3)]
             found += [jtalk.run_frontend(text), jtalk.run_frontend_detailed(text), jtalk.g2p(text)]
+every = "".join(chr(code) for code in range(0x30000) if not 0xD800 <= code < 0xE000)
+found += [binding.utils.normalize_itaiji(every), binding.utils.normalize_itaiji("髙島屋と𠮷野家", frozenset("髙"))]
+assert sum(a != b for a, b in zip(every, found[-2], strict=True)) > 17_000
 assert any("トンキン" in morpheme for morphemes in found for morpheme in morphemes)
 print(json.dumps(found))
+"""
+
+
+SIZES = """
+import json
+from sokuon.text.openjtalk.binding import load_binding
+
+load_binding()
+from pyopenjtalk import _cjkvi_variants_map, _itaiji_map
+print(json.dumps([len(_cjkvi_variants_map.CJKVI_VARIANTS), len(_itaiji_map.ITAIJI_MAP)]))
 """
 
 
@@ -145,6 +158,7 @@ def test_the_copy_that_wheels_hold_reads_the_same(tmp_path: Path) -> None:
     assert (
         tmp_path / "_openjtalk/pyopenjtalk/dictionary/sys.dic"
     ).stat().st_size < 50e6  # packed: the original has 103
+    assert run(of_copy + SIZES) == [0, 0]
 
 
 TOLD = """

@@ -8,7 +8,6 @@ The output runs `up`/`down` times as fast as the input. Every `up` outputs need 
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -29,9 +28,8 @@ class Resampler:
     """
 
     def __init__(self, rate: int, wanted: int) -> None:
-        ratio = _ratio(rate, wanted)
-        self._up, self._down = ratio.numerator, ratio.denominator
-        self._filter = _filter(self._up, self._down) if ratio != 1 else None
+        self._up, self._down = _ratio(rate, wanted)
+        self._filter = _filter(self._up, self._down) if self._up != self._down else None
         self._taps = 1 if self._filter is None else self._filter.shape[1] - self._down + 1
         self._held: F32 = np.zeros(self._taps // 2, np.float32)  # before the sound there is silence
         self._read = self._written = 0
@@ -65,11 +63,17 @@ def resample(samples: F32, rate: int, wanted: int) -> F32:
     return np.concatenate([resampler.push(samples), resampler.finish()])
 
 
-def _ratio(rate: int, wanted: int) -> Fraction:
+def _ratio(rate: int, wanted: int) -> tuple[int, int]:
+    """`up` and `down`, without a common divisor."""
     for hertz in (rate, wanted):
         if not _LOWEST_HZ <= hertz <= _HIGHEST_HZ:
             raise AudioError(f"{hertz} Hz cannot be resampled; rates from {_LOWEST_HZ} to {_HIGHEST_HZ} Hz can.")
-    return Fraction(wanted, rate).limit_denominator(max(1, _MOST_PHASES * min(rate, wanted) // wanted))
+    if rate == wanted:
+        return 1, 1
+    from fractions import Fraction  # decimal comes with it
+
+    ratio = Fraction(wanted, rate).limit_denominator(max(1, _MOST_PHASES * min(rate, wanted) // wanted))
+    return ratio.numerator, ratio.denominator
 
 
 @lru_cache(maxsize=8)

@@ -8,7 +8,8 @@ already, or that has no such module, is taken as it is.
 
 An installed Sokuon holds a copy of the binding (`packaging/bundle_openjtalk.py`), which comes first; beside the
 sources, or for a Python that the copy has no compiled part for, the binding is what is installed. The copy's dictionary
-has packed features (`features.py`); its class OpenJTalk unpacks what MeCab finds, for every caller.
+has packed features (`features.py`); its class OpenJTalk unpacks what MeCab finds, for every caller. Its table of
+variant kanji is packed, too (`variants.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder
-from importlib.metadata import distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,6 +31,8 @@ from sokuon.text.openjtalk.features import FILE as FEATURES
 from sokuon.text.openjtalk.features import Features
 from sokuon.text.openjtalk.nani import Forest
 from sokuon.text.openjtalk.sudachi import stand_in
+from sokuon.text.openjtalk.variants import FILE as VARIANTS
+from sokuon.text.openjtalk.variants import Translation, Variants
 
 _LOCK = threading.RLock()
 
@@ -57,11 +59,15 @@ def _imported() -> ModuleType:
 
 @cache
 def _reading_packed(binding: ModuleType) -> ModuleType:
-    """The binding, whose class OpenJTalk now unpacks the features of its dictionary, if those are packed."""
-    dictionary = Path(binding.__file__ or "").parent / "dictionary"
+    """The binding, which now unpacks the features of its dictionary and knows its variants, if those are packed."""
+    folder = Path(binding.__file__ or "").parent
+    dictionary = folder / "dictionary"
     if (dictionary / FEATURES).exists():
         unpacking = _unpacking(binding.OpenJTalk, Features.load(dictionary))
         binding.OpenJTalk = binding.openjtalk.OpenJTalk = unpacking  # type: ignore[attr-defined]
+    if (folder / VARIANTS).exists():
+        variants = Variants.load(folder)
+        binding.utils._VARIANT_MAP, binding.utils._ITAIJI_TRANSLATION = variants, Translation(variants)
     return binding
 
 
@@ -100,6 +106,8 @@ def bundle() -> Path | None:
 
 def version() -> str:
     """Of the distribution pyopenjtalk-plus; "not installed" where there is none."""
+    from importlib.metadata import distributions  # 2 MB, with the standard library's e-mail
+
     copied = bundle()
     found = distributions(name="pyopenjtalk-plus", path=sys.path if copied is None else [str(copied)])
     return next((distribution.version for distribution in found), "not installed")
