@@ -118,6 +118,29 @@ def test_where_all_is_native_no_onnx_runtime_is_loaded(
     assert said.split() == ["3", "True", "True"]
 
 
+NOT_TO_SAY = {"_hashlib", "numpy.random", "email", "decimal", "ssl", "rich"}  # OpenSSL is 3 MB, numpy.random 3
+SAY = """
+import json, sys
+import numpy  # what this loads is not ours
+before = set(sys.modules)
+from sokuon.__main__ import main
+
+sys.argv = ["sokuon", "say", "切手を三枚ください。", "-q", "-o", "said.wav"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+@pytest.mark.skipif(not native.available()[0], reason="this installation was built without a C++ compiler")
+def test_what_is_said_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    loaded = set(json.loads(python(SAY, cwd=tmp_path)))
+    assert {"sokuon.engine", "pyopenjtalk"} <= loaded
+    assert NOT_TO_SAY.isdisjoint(loaded)
+
+
 @pytest.mark.skipif(not native.available()[0], reason="this installation was built without a C++ compiler")
 def test_the_built_in_voice_needs_no_onnx_runtime_once_it_is_converted(tmp_path: Path) -> None:
     sokuon.load()  # converts, into the tests' cache

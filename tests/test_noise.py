@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sokuon.noise import Noise, fresh_seed
+from sokuon.native import library as native
+from sokuon.native.noise import NativeNoise
+from sokuon.noise import Noise, NumpyNoise, fresh_seed
 from sokuon.text import Phonemes
 
 A = Phonemes(("_", "a", ".", "_"), (0, 1, 0, 0), "あ。", (1, 1, 1, 1))
@@ -53,3 +59,28 @@ def test_numbers_are_standard_normal() -> None:
 
 def test_fresh_seeds_differ() -> None:
     assert len({fresh_seed() for _ in range(100)}) == 100
+
+
+@pytest.mark.skipif(not native.available()[0], reason="this installation was built without a C++ compiler")
+@pytest.mark.parametrize("seed", [bytes(8), hashlib.sha256(b"a").digest(), hashlib.sha512(b"b").digest() * 50])
+def test_the_native_stream_is_that_of_numpy(seed: bytes) -> None:
+    """Bit by bit; the seeds are shorter and longer than the generator's state."""
+    ours, numpys = NativeNoise(seed), NumpyNoise(seed)
+    for count, scale in ((1, 1.0), (0, 1.0), (2, 0.8), (100_001, 0.667), (3, 0.0)):
+        drawn, expected = ours.draw(count, scale), numpys.draw(count, scale)
+        if platform.machine() in ("x86_64", "AMD64"):
+            np.testing.assert_array_equal(drawn, expected)
+        else:  # NumPy's compiler may have joined a product and a sum there
+            np.testing.assert_array_max_ulp(drawn, expected, maxulp=1)
+
+
+@pytest.mark.skipif(not native.available()[0], reason="this installation was built without a C++ compiler")
+def test_a_stream_without_a_seed_is_refused() -> None:
+    with pytest.raises(native.NativeError, match="noise"):
+        NativeNoise(b"")
+
+
+def test_the_streams_name_is_a_sha256() -> None:
+    said = "3\n_ a . _\n(0, 1, 0, 0)"
+    expected = NumpyNoise(hashlib.sha256(said.encode()).digest()).draw(4, 1.0)
+    np.testing.assert_allclose(Noise(3, A).draw(2, 2, 1.0).ravel(), expected, rtol=1e-6)

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define SK_ABI_VERSION 4
+#define SK_ABI_VERSION 5
 
 typedef struct sk_decoder sk_decoder;
 
@@ -207,6 +207,13 @@ SK_API const char* sk_bert_isa(const sk_bert* bert); /* which kernels it uses */
  * out, -2 when a length or a position is out of range. */
 SK_API int32_t sk_bert_run(const sk_bert* bert, const float* rows, const int64_t* lengths, int64_t count,
                            const int32_t* positions, int32_t threads, float* out);
+
+/* The stream of standard normal numbers of NumPy's RandomState(seed), for a seed of several words. To be used by one
+ * thread at a time. NULL without words or memory. */
+typedef struct sk_noise sk_noise;
+SK_API sk_noise* sk_noise_create(const uint32_t* seed, int64_t words);
+SK_API void sk_noise_destroy(sk_noise* noise);
+SK_API void sk_noise_draw(sk_noise* noise, int64_t count, double scale, float* out); /* out [count]: times `scale` */
 
 #ifdef __cplusplus
 }

@@ -27,7 +27,7 @@ Storage = Literal["fp32", "q16"]  # of weights in memory: as they are, or 16-bit
 
 Signatures = Mapping[str, tuple[Any, tuple[Any, ...]]]  # C function -> (result type, argument types)
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 
 STORAGE = {"fp32": 0, "q16": 1}  # SK_STORAGE_…
 

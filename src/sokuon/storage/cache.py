@@ -14,7 +14,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -158,6 +157,8 @@ def _keep_first(made: Path, target: Path) -> None:
 
 
 def _name(name: str, digests: list[str], variant: str, version: int) -> str:
+    import hashlib  # with it comes OpenSSL, 3 MB, which the built-in voice never needs
+
     digest = hashlib.sha256("\n".join([f"{version} {variant}", *digests]).encode())
     return f"{name[:_NAME_CHARACTERS]}-{digest.hexdigest()[:16]}"
 
@@ -170,6 +171,8 @@ def _digest(root: Path, path: Path) -> str:
     key = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     known = _known(root)
     if key not in known:
+        import hashlib
+
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):

@@ -8,7 +8,6 @@ A voice that was fetched once is used as it is, without the network, until it is
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -56,7 +55,7 @@ def sources_folder() -> Path:
 
 def home_of(address: str, kind: str, model: str | None) -> Path:
     """The folder that belongs to one voice or BERT of a place."""
-    return sources_folder() / hashlib.sha256(f"{kind} {address} {model or ''}".encode()).hexdigest()[:16]
+    return sources_folder() / _short(f"{kind} {address} {model or ''}", 16)
 
 
 def read_record(home: Path) -> Record | None:
@@ -106,7 +105,7 @@ def place_of(home: Path, record: Record) -> Path | None:
 
 def folder_name(revision: str, name: str) -> str:
     """Where the files of a revision lie, relative to the source's folder; `name` is what a conversion is named by."""
-    key = hashlib.sha256(revision.encode()).hexdigest()[:12]
+    key = _short(revision, 12)
     readable = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name)[:_NAME_CHARACTERS].strip(" .") or "voice"
     return f"{key}/{readable}"
 
@@ -128,8 +127,16 @@ def alone(home: Path) -> Iterator[None]:
         lock.__exit__(None, None, None)
 
 
+def _short(text: str, digits: int) -> str:
+    import hashlib  # with it comes OpenSSL, 3 MB, which the built-in voice never needs
+
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
+    import hashlib
+
     sha = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
