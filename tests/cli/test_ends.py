@@ -76,13 +76,13 @@ def test_an_early_interrupt_prints_no_traceback(command: tuple[str, ...], tmp_pa
 def test_an_interrupt_in_an_import_is_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A compiled module turns it into an ImportError, which the loader of ONNX Runtime told as a missing package."""
 
-    def load() -> None:
+    def load(_: list[str]) -> None:
         try:
             raise ImportError("initialization failed") from KeyboardInterrupt()
         except ImportError as error:
             raise MissingExtraError("ONNX Runtime cannot be loaded (initialization failed).") from error
 
-    monkeypatch.setattr(app, "_mount", load)
+    monkeypatch.setattr(app, "_app_for", load)
     monkeypatch.setattr("sys.argv", ["sokuon", "say", "はい。"])
     with pytest.raises(SystemExit) as ended:
         app.main()

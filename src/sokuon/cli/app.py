@@ -18,7 +18,13 @@ from sokuon.cli.terminal import clean_ends, note, open_streams, progress_bar, sa
 from sokuon.errors import OptionError, SokuonError
 
 _PLAIN = find_spec("pygments") is None  # requirements-native.txt leaves out the 9 MB that rich help needs
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None if _PLAIN else "rich")
+
+
+def _new_app() -> typer.Typer:
+    return typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None if _PLAIN else "rich")
+
+
+app = _new_app()
 app.command()(say)
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, wherever typer keeps its click
 
@@ -82,8 +88,7 @@ def main() -> None:
 
 def _status(arguments: list[str]) -> int:
     try:
-        _mount()
-        command = typer.main.get_command(app)
+        command = typer.main.get_command(_app_for(arguments))
         arguments = arguments or ["--help"]
         with ExitStack() as stack:
             if in_japanese():
@@ -142,6 +147,17 @@ def _flushed(status: int) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return status or 1
     return status
+
+
+def _app_for(arguments: list[str]) -> typer.Typer:
+    """With all commands, or with `say` alone where that is what was called: 50 ms less."""
+    if arguments[:1] == ["say"]:
+        alone = _new_app()
+        alone.callback()(common)
+        alone.command()(say)
+        return alone
+    _mount()
+    return app
 
 
 def _mount() -> None:

@@ -57,7 +57,6 @@ class Destination:
         return self.output is not None and (str(self.output) == "-" or _is_device(self.output))
 
     def _check(self) -> None:
-        from sokuon.audio.subtitles import check_subtitles
         from sokuon.storage.files import check_place
 
         if str(self.output) == "-" and sys.__stdout__ is None:
@@ -65,6 +64,8 @@ class Destination:
         if self.output is not None and not self.to_stream:
             check_place(self.output)
         if self.subtitles is not None:
+            from sokuon.audio.subtitles import check_subtitles
+
             check_subtitles(_kind(self.subtitles))
         for beside in (self.subtitles, self.timings):
             if beside is None:
