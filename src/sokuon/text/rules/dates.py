@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sokuon.text.rules.rule import SOFT, Rule, alternatives, apply, rule
+from sokuon.text.rules.rule import SOFT, Rule, alternatives, apply, digit_rule, rule
 
 _YEAR = r"(?<![\d./-])((?:1[5-9]|20|21)\d\d)"
 _MONTH = r"(0?[1-9]|1[0-2])"
@@ -65,32 +65,32 @@ def _clock(match: re.Match[str]) -> str:
 _CLOCK = r"(?<![\d.,])(?<!\d:)([01]?\d|2\d|30):([0-5]\d)(?::([0-5]\d))?(?![\d:])"
 
 RULES: tuple[Rule, ...] = (
-    rule(rf"{_YEAR}/{_MONTH}/{_DAY}{_NO_MORE}", _full_date),
-    rule(rf"{_YEAR}-{_MONTH}-{_DAY}(?:T(?=\d))?(?![\d/-])", _full_date),
-    rule(rf"{_YEAR}\.{_MONTH}\.{_DAY}(?![\d.])", _full_date),
-    rule(rf"{_YEAR}/{_MONTH}{_NO_MORE}", lambda m: f"{m[1]}年{_number(m[2])}月"),
-    rule(rf"(?<![A-Za-z])([RHSTM])(\d{{1,2}})[./]{_MONTH}[./]{_DAY}(?![\d.])", _era_date),
-    rule(r"(?<![A-Za-z])([RHS])(\d{1,2})(?=年)", lambda m: f"{_ERAS[m[1]]}{_number(m[2])}"),
-    rule(rf"(?<![\d/.]){_MONTH}/{_DAY}{_NO_MORE}{_AFTER_DAY}", _short_date),
-    rule(rf"(?<=[~〜\-]){_MONTH}/{_DAY}{_NO_MORE}", _short_date),
-    rule(rf"(?<![\d/.])(\d+)/(\d+){_NO_MORE}{_AFTER_FRACTION}", lambda m: f"{_number(m[2])}分の{_number(m[1])}"),
-    rule(rf"(?<![\d/.])(\d{{1,2}})/(\d{{1,2}}){_NO_MORE}(?=\s*[にはもの])", lambda m: _day_if_possible(m)),
-    rule(rf"(?<![\d/.A-Za-z])(\d{{1,2}})/(\d{{1,2}}){_NO_MORE}(?!\s*[=+×÷*A-Za-z])", _month_day_or_fraction),
-    rule(r"(?<![\d月])1日(?=\s*[(（][月火水木金土日祝]|付|発売|より)|(?<=[毎今来先同]月)1日", "ついたち"),
+    digit_rule(rf"{_YEAR}/{_MONTH}/{_DAY}{_NO_MORE}", _full_date),
+    digit_rule(rf"{_YEAR}-{_MONTH}-{_DAY}(?:T(?=\d))?(?![\d/-])", _full_date),
+    digit_rule(rf"{_YEAR}\.{_MONTH}\.{_DAY}(?![\d.])", _full_date),
+    digit_rule(rf"{_YEAR}/{_MONTH}{_NO_MORE}", lambda m: f"{m[1]}年{_number(m[2])}月"),
+    digit_rule(rf"(?<![A-Za-z])([RHSTM])(\d{{1,2}})[./]{_MONTH}[./]{_DAY}(?![\d.])", _era_date),
+    digit_rule(r"(?<![A-Za-z])([RHS])(\d{1,2})(?=年)", lambda m: f"{_ERAS[m[1]]}{_number(m[2])}"),
+    digit_rule(rf"(?<![\d/.]){_MONTH}/{_DAY}{_NO_MORE}{_AFTER_DAY}", _short_date),
+    digit_rule(rf"(?<=[~〜\-]){_MONTH}/{_DAY}{_NO_MORE}", _short_date),
+    digit_rule(rf"(?<![\d/.])(\d+)/(\d+){_NO_MORE}{_AFTER_FRACTION}", lambda m: f"{_number(m[2])}分の{_number(m[1])}"),
+    digit_rule(rf"(?<![\d/.])(\d{{1,2}})/(\d{{1,2}}){_NO_MORE}(?=\s*[にはもの])", lambda m: _day_if_possible(m)),
+    digit_rule(rf"(?<![\d/.A-Za-z])(\d{{1,2}})/(\d{{1,2}}){_NO_MORE}(?!\s*[=+×÷*A-Za-z])", _month_day_or_fraction),
+    digit_rule(r"(?<![\d月])1日(?=\s*[(（][月火水木金土日祝]|付|発売|より)|(?<=[毎今来先同]月)1日", "ついたち"),
     rule(r"(?<=[日ち])\s*[\(（]([月火水木金土日])(?:曜日?)?(?:[・･,、/]\s*祝日?)?[\)）]", rf"\1曜日{SOFT}"),
     rule(r"(?<![一-鿿])([月火水木金土日])\s*[~〜\-–]\s*([月火水木金土日])(?![一-鿿])", r"\1曜から\2曜"),
-    rule(r"\b(?:AM|am|a\.m\.)\s*(?=\d{1,2}(?:[:時]|\b(?!\.)))", "午前"),
-    rule(r"\b(?:PM|pm|p\.m\.)\s*(?=\d{1,2}(?:[:時]|\b(?!\.)))", "午後"),
-    rule(rf"{_CLOCK}\s*(?:AM|am|a\.m\.)", lambda m: "午前" + _clock(m)),
-    rule(rf"{_CLOCK}\s*(?:PM|pm|p\.m\.)", lambda m: "午後" + _clock(m)),
-    rule(r"(?<![\d.])(\d{1,2})\s*(?:AM|am|a\.m\.)(?![A-Za-z])", r"午前\1時"),
-    rule(r"(?<![\d.])(\d{1,2})\s*(?:PM|pm|p\.m\.)(?![A-Za-z])", r"午後\1時"),
-    rule(_CLOCK, _clock),
-    rule(r"(?<![\d.A-Za-z])(\d+)h(\d+)m(?![A-Za-z])", r"\1時間\2分"),
-    rule(r"(?<![\d.])0+時(?!間)", "零時"),
-    rule(r"(?<=月)0(?=[1-9]日)|(?<=年)0(?=[1-9]月)", ""),
-    rule(r"'(\d0)s\b", r"\1年代"),
-    rule(r"\b((?:19|20)\d0)s\b", r"\1年代"),
+    digit_rule(r"\b(?:AM|am|a\.m\.)\s*(?=\d{1,2}(?:[:時]|\b(?!\.)))", "午前"),
+    digit_rule(r"\b(?:PM|pm|p\.m\.)\s*(?=\d{1,2}(?:[:時]|\b(?!\.)))", "午後"),
+    digit_rule(rf"{_CLOCK}\s*(?:AM|am|a\.m\.)", lambda m: "午前" + _clock(m)),
+    digit_rule(rf"{_CLOCK}\s*(?:PM|pm|p\.m\.)", lambda m: "午後" + _clock(m)),
+    digit_rule(r"(?<![\d.])(\d{1,2})\s*(?:AM|am|a\.m\.)(?![A-Za-z])", r"午前\1時"),
+    digit_rule(r"(?<![\d.])(\d{1,2})\s*(?:PM|pm|p\.m\.)(?![A-Za-z])", r"午後\1時"),
+    digit_rule(_CLOCK, _clock),
+    digit_rule(r"(?<![\d.A-Za-z])(\d+)h(\d+)m(?![A-Za-z])", r"\1時間\2分"),
+    digit_rule(r"(?<![\d.])0+時(?!間)", "零時"),
+    digit_rule(r"(?<=月)0(?=[1-9]日)|(?<=年)0(?=[1-9]月)", ""),
+    digit_rule(r"'(\d0)s\b", r"\1年代"),
+    digit_rule(r"\b((?:19|20)\d0)s\b", r"\1年代"),
 )
 
 

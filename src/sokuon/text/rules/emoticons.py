@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sokuon.text.rules.rule import JAPANESE, SOFT, Rule, apply, rule
+from sokuon.text.rules.rule import JAPANESE, SOFT, Rule, apply, digit_rule, rule
 
 _FACE_PARTS = (
     r"\^_;:\-\*'`\"´｀・ω∀д□▽◇Д益皿口Oo0TtQq\.,<>≧≦＞＜°º˘¯￣—~〜∇艸≡=＝＿\|｜/／\\＼ﾟ゜！!?？ "
@@ -13,7 +13,7 @@ _EYES = r"[\^＾´｀`TtQqXx><≧≦；;・°º￣¯✧◕o0O\-＞＜ﾟ゜⌒´
 RULES: tuple[Rule, ...] = (
     rule(r"[\(（]\s*(?:笑|爆笑|失笑|微笑|苦笑)\s*[\)）]", lambda m: SOFT + m.group()[1:-1].strip() + SOFT),
     rule(r"[\(（](泣|涙|汗|怒|嘘|謎|爆|焦|照|悲|喜|殴|死)[\)）]", SOFT),
-    rule(r"m9[(（]\S{1,6}[)）]", SOFT),
+    digit_rule(r"m9[(（]\S{1,6}[)）]", SOFT),
     # (^_^) ( ´∀`) m(_ _)m \(^o^)/ (T_T): brackets around signs only, with two eyes in them
     rule(
         rf"[mｍo┌ヽヾ＼\\∠\(]?[\(（](?=[^\)）]*{_EYES})[{_FACE_PARTS}人；]{{2,14}}[\)）][mｍoノﾉ/／┘b;彡;；♪☆★ゞゝ]*",
@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?<=[ぁ-ゖァ-ヺｦ-ﾟ])[━─]{2,}", "ー"),
     rule(r"[━─]{3,}", SOFT),
     rule(r"草{2,}", "クサ"),
-    rule(rf"(?<![\d.,])8{{5,}}(?![\d.,%]|{JAPANESE})", "パチパチパチ"),
+    digit_rule(rf"(?<![\d.,])8{{5,}}(?![\d.,%]|{JAPANESE})", "パチパチパチ"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sokuon.text.rules.rule import JAPANESE, NUMBER, SOFT, Rule, alternatives, apply, rule
+from sokuon.text.rules.rule import JAPANESE, NUMBER, SOFT, Rule, alternatives, apply, digit_rule, rule
 from sokuon.text.rules.symbols import CURRENCY_SIGNS, roman_value
 from sokuon.text.rules.web import digit_by_digit
 
@@ -95,94 +95,94 @@ _SCORE_WORDS = r"(?=[^。、\d]{0,16}?(?:勝|敗|負け|破|下し|引き分|リ
 _OPERAND = r"(?:\d+(?:\.\d+)?|\b[a-zA-Z]\b)"
 
 MONEY: tuple[Rule, ...] = (
-    rule(r"〒?\s*(?<!\d)(\d{3})-(\d{4})(?![\d-])(?=\s*[一-鿿])|〒\s*(\d{3})-?(\d{4})", lambda m: _postal(m)),
-    rule(
+    digit_rule(r"〒?\s*(?<!\d)(\d{3})-(\d{4})(?![\d-])(?=\s*[一-鿿])|〒\s*(\d{3})-?(\d{4})", lambda m: _postal(m)),
+    digit_rule(
         r"(?<![\d-])(?:\+81[- ]?\d{1,4}|0\d{1,4})[-(]\d{1,4}[-)]\d{3,4}(?![\d-])"
         r"|\(0\d{1,4}\) ?\d{1,4}-\d{4}(?![\d-])|(?<!\d)0[5789]0\d{8}(?!\d)",
         _digits,
     ),
-    rule(r"(?<![\d-])\d{4}[- ]\d{4}[- ]\d{4}[- ]\d{4}(?![\d-])", _digits),
-    rule(rf"({_CURRENCY})\s*({NUMBER}){_SCALE}(?!円)", _currency),
-    rule(rf"({NUMBER}){_SCALE}\s*({_CURRENCY})(?![A-Za-z])", _currency_after),
+    digit_rule(r"(?<![\d-])\d{4}[- ]\d{4}[- ]\d{4}[- ]\d{4}(?![\d-])", _digits),
+    digit_rule(rf"({_CURRENCY})\s*({NUMBER}){_SCALE}(?!円)", _currency),
+    digit_rule(rf"({NUMBER}){_SCALE}\s*({_CURRENCY})(?![A-Za-z])", _currency_after),
 )
 RULES: tuple[Rule, ...] = (
-    rule(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?", _quantity),
-    rule(r"(?<![\d.])(\d+)と(\d+)[/⁄](\d+)(?![\d/])", r"\1と\3分の\2"),
-    rule(r"(?<![\d/.])(\d+)\s*[/⁄]\s*(\d+)(?![\d/])", r"\2分の\1"),
-    rule(r"(?<![\d:])(\d{1,3})\s*:\s*(\d{1,3})(?![\d:])", _score),
-    rule(rf"(?<![\d-])(\d{{1,3}})\s*[-−]\s*(\d{{1,3}})(?![\d-]){_SCORE_WORDS}", _score),
+    digit_rule(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?", _quantity),
+    digit_rule(r"(?<![\d.])(\d+)と(\d+)[/⁄](\d+)(?![\d/])", r"\1と\3分の\2"),
+    digit_rule(r"(?<![\d/.])(\d+)\s*[/⁄]\s*(\d+)(?![\d/])", r"\2分の\1"),
+    digit_rule(r"(?<![\d:])(\d{1,3})\s*:\s*(\d{1,3})(?![\d:])", _score),
+    digit_rule(rf"(?<![\d-])(\d{{1,3}})\s*[-−]\s*(\d{{1,3}})(?![\d-]){_SCORE_WORDS}", _score),
     rule(
         rf"(?<![\d.]){_OPERAND}(?:\s*[+×÷*=−-]\s*{_OPERAND})*\s*=\s*[+−-]?(?:{_OPERAND}(?:\s*[+×÷*−-]\s*{_OPERAND})*)?",
         _arithmetic,
     ),
-    rule(r"\d+(?:\.\d+)?\s*(?:[×÷+*]\s*\d+(?:\.\d+)?)+", _arithmetic),
-    rule(r"(?<=\d)\s*[×xX]\s*(?=\d)", "かける"),
-    rule(r"(?<=[A-Za-z\d)])\^(\d+)", r"の\1乗"),
-    rule(r"(?<![\d月])([12]?\d|3[01])[~〜-](?=(?:[12]?\d|3[01])日(?!間))", r"\1日から"),
-    rule(r"(?<!\d)(1[0-2]|[1-9])(?:[~〜]|(?<=\d)-)(?=(?:1[0-2]|[1-9])月)", r"\1月から"),
-    rule(r"(?<![A-Za-z])[Pp]p?\.\s*(\d+)[-–~〜](\d+)", r"\1から\2ページ"),
-    rule(r"(?<![A-Za-z])[Pp]p?\.\s*(\d+)", r"\1ページ"),
+    digit_rule(r"\d+(?:\.\d+)?\s*(?:[×÷+*]\s*\d+(?:\.\d+)?)+", _arithmetic),
+    digit_rule(r"(?<=\d)\s*[×xX]\s*(?=\d)", "かける"),
+    digit_rule(r"(?<=[A-Za-z\d)])\^(\d+)", r"の\1乗"),
+    digit_rule(r"(?<![\d月])([12]?\d|3[01])[~〜-](?=(?:[12]?\d|3[01])日(?!間))", r"\1日から"),
+    digit_rule(r"(?<!\d)(1[0-2]|[1-9])(?:[~〜]|(?<=\d)-)(?=(?:1[0-2]|[1-9])月)", r"\1月から"),
+    digit_rule(r"(?<![A-Za-z])[Pp]p?\.\s*(\d+)[-–~〜](\d+)", r"\1から\2ページ"),
+    digit_rule(r"(?<![A-Za-z])[Pp]p?\.\s*(\d+)", r"\1ページ"),
     rule(r"((?<![A-Za-z])[a-z]|の\d+乗)\s*[-−]\s*(?=\d|[a-z](?![A-Za-z]))", r"\1マイナス"),
     # Ranges: with counters on the right (10-20人) or a wave dash
     rule(rf"(?<=[\d{JAPANESE[1:-1]}A-Za-z])\s*[~〜]\s*(?=[\d$¥A-Z])", "から"),
     rule(r"(?<=[\d円時分日月年人個歳階])\s*[~〜]\s*(?=\s|$|[、。,.!?)）」』])", "から"),
-    rule(
+    digit_rule(
         rf"(?<![\d-])(\d+(?:\.\d+)?)\s*[-–−]\s*(\d+(?:\.\d+)?)(?=(?:{_COUNTED}|名|泊|週間|か月|ヶ月|カ月|巻|章|話|ページ|歳|度|月|行|件|世紀|年代|代|週|階|位))",
         r"\1から\2",
     ),
-    rule(r"(?<=[時分日月年円人個歳%度])\s*[-–−]\s*(?=\d)", "から"),
-    rule(r"(?<=[\d円人個回%度])\s*[→⇒]\s*(?=\d)", "から"),
-    rule(r"(?<![\d-])(\d{3})-(\d{4})(?![\d-])", lambda m: f"{digit_by_digit(m[1])}の{digit_by_digit(m[2])}"),
+    digit_rule(r"(?<=[時分日月年円人個歳%度])\s*[-–−]\s*(?=\d)", "から"),
+    digit_rule(r"(?<=[\d円人個回%度])\s*[→⇒]\s*(?=\d)", "から"),
+    digit_rule(r"(?<![\d-])(\d{3})-(\d{4})(?![\d-])", lambda m: f"{digit_by_digit(m[1])}の{digit_by_digit(m[2])}"),
     # Addresses and numberings: 1-2-3, 図3-1
-    rule(
+    digit_rule(
         r"(?<![\d-])(\d{1,4})(?:[-−‐](\d{1,4}))(?:[-−‐](\d{1,4}))?(?:[-−‐](\d{1,4}))?(?![\d-])",
         lambda m: "の".join(g for g in m.groups() if g),
     ),
-    rule(r"(?<=[\dA-Za-z])\s*[<＜]\s*(?=\d)", "小なり"),
-    rule(r"(?<=[\dA-Za-z])\s*[>＞]\s*(?=\d)", "大なり"),
+    digit_rule(r"(?<=[\dA-Za-z])\s*[<＜]\s*(?=\d)", "小なり"),
+    digit_rule(r"(?<=[\dA-Za-z])\s*[>＞]\s*(?=\d)", "大なり"),
     # Signs before numbers
-    rule(rf"(?<![\w)\]）」{JAPANESE[1:-1]}])[-−–](?=\d)", "マイナス"),
-    rule(r"(?<=[のはがをも、])[-−–](?=\d)", "マイナス"),
-    rule(rf"(?<={JAPANESE})[-−–](?=\d+(?:\.\d+)?(?:度|パーセント|点|円|ポイント))", "マイナス"),
-    rule(r"[▲△](?=\d)", "マイナス"),
-    rule(r"±(?=\d)", "プラスマイナス"),
-    rule(r"(?<![\d\w])\+(?=\d)", "プラス"),
+    digit_rule(rf"(?<![\w)\]）」{JAPANESE[1:-1]}])[-−–](?=\d)", "マイナス"),
+    digit_rule(r"(?<=[のはがをも、])[-−–](?=\d)", "マイナス"),
+    digit_rule(rf"(?<={JAPANESE})[-−–](?=\d+(?:\.\d+)?(?:度|パーセント|点|円|ポイント))", "マイナス"),
+    digit_rule(r"[▲△](?=\d)", "マイナス"),
+    digit_rule(r"±(?=\d)", "プラスマイナス"),
+    digit_rule(r"(?<![\d\w])\+(?=\d)", "プラス"),
     # Versions and dotted numbers
-    rule(r"(?<![A-Za-z\d])[vV](?:er(?:sion)?)?\.?\s*(?=\d)", "バージョン"),
-    rule(
+    digit_rule(r"(?<![A-Za-z\d])[vV](?:er(?:sion)?)?\.?\s*(?=\d)", "バージョン"),
+    digit_rule(
         r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])",
         lambda m: "点".join(digit_by_digit(p) for p in m.group().split(".")),
     ),
-    rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])", lambda m: "点".join(str(int(p)) for p in m.group().split("."))),
+    digit_rule(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])", lambda m: "点".join(str(int(p)) for p in m.group().split("."))),
     # Numbers of things
-    rule(r"打率0?\.(\d)(\d)(\d)(?!\d)", lambda m: "打率" + _batting_average(*m.groups())),
-    rule(r"(?<![\dA-Za-z.])\.(?=\d)", "0."),
-    rule(r"(?<=敗)(\d+)分(?!け)", r"\1分け"),
-    rule(r"(?<![A-Za-z])M(?=\d\.\d)", "マグニチュード"),
-    rule(r"(?<![A-Za-z\d])B(\d{1,2})F(?![A-Za-z\d])", r"地下\1階"),
-    rule(r"(?<![A-Za-z\d.,-])(\d{1,2})F(?![A-Za-z\d])", r"\1階"),
-    rule(r"(?:[Nn][Oo]\.|ナンバー)\s*1(?![\d.])", "ナンバーワン"),
-    rule(r"(?<![A-Za-z])[Nn][Oo]s?\.\s*(?=\d)", "ナンバー"),
-    rule(r"(?<![A-Za-z])[Vv][Oo][Ll]\.?\s*(?=\d)", "ボリューム"),
-    rule(r"(?<![A-Za-z])[Oo]p\.\s*(?=\d)", "オーパス"),
-    rule(r"(?<![A-Za-z])[Ll][Vv]\.?\s*(?=\d)", "レベル"),
-    rule(r"(?<![A-Za-z])[Ff]ig\.?\s*(?=\d)", "図"),
-    rule(r"(?<![A-Za-z])[Cc]h\.\s*(?=\d)", "チャプター"),
+    digit_rule(r"打率0?\.(\d)(\d)(\d)(?!\d)", lambda m: "打率" + _batting_average(*m.groups())),
+    digit_rule(r"(?<![\dA-Za-z.])\.(?=\d)", "0."),
+    digit_rule(r"(?<=敗)(\d+)分(?!け)", r"\1分け"),
+    digit_rule(r"(?<![A-Za-z])M(?=\d\.\d)", "マグニチュード"),
+    digit_rule(r"(?<![A-Za-z\d])B(\d{1,2})F(?![A-Za-z\d])", r"地下\1階"),
+    digit_rule(r"(?<![A-Za-z\d.,-])(\d{1,2})F(?![A-Za-z\d])", r"\1階"),
+    digit_rule(r"(?:[Nn][Oo]\.|ナンバー)\s*1(?![\d.])", "ナンバーワン"),
+    digit_rule(r"(?<![A-Za-z])[Nn][Oo]s?\.\s*(?=\d)", "ナンバー"),
+    digit_rule(r"(?<![A-Za-z])[Vv][Oo][Ll]\.?\s*(?=\d)", "ボリューム"),
+    digit_rule(r"(?<![A-Za-z])[Oo]p\.\s*(?=\d)", "オーパス"),
+    digit_rule(r"(?<![A-Za-z])[Ll][Vv]\.?\s*(?=\d)", "レベル"),
+    digit_rule(r"(?<![A-Za-z])[Ff]ig\.?\s*(?=\d)", "図"),
+    digit_rule(r"(?<![A-Za-z])[Cc]h\.\s*(?=\d)", "チャプター"),
     rule(r"(?<=東大[文理])I{1,3}|(?<=[文理]科)I{1,3}", lambda m: _roman(m[0])),
     rule(r"第\s*([IVX]{1,5})(?=[章節部巻編条期世回話幕])", lambda m: f"第{_roman(m[1])}"),
     rule(r"(?<=[ァ-ヺー])([IVX]{1,4})(?=世)", lambda m: _roman(m[1])),
     # Digits that are a name rather than an amount
-    rule(r"(?<![\d.])0+(?=[1-9]\d?[時分秒月日年度])", ""),
-    rule(r"(?<![\d.])0\d+(?![\d.])", lambda m: _leading_zero(m[0])),
-    rule(r"#(?=\d{4}(?!\d))", "シャープ"),
-    rule(r"(?<=シャープ)\d{4}", lambda m: digit_by_digit(m[0])),
-    rule(r"'(?=\d\d年)", ""),
-    rule(rf"(?<![\d.])\d{{{_MAX_DIGITS_OF_A_QUANTITY + 1},}}(?:\.\d+)?", lambda m: _endless(m[0])),
-    rule(rf"(?<![\d.])\d{{13,{_MAX_DIGITS_OF_A_QUANTITY}}}(?=(?:{_COUNTED}))", lambda m: _long(m[0])),
-    rule(r"(?<=\d)[^\S\n]+(?=\d)", SOFT),
-    rule(r"2人(?=組|乗り|用)", "ふたり"),
-    rule(r"(?<!\d)1(?=房|束|組の|粒|握り|玉)", "ひと"),
-    rule(r"(?<!\d)2(?=房|粒|握り)", "ふた"),
+    digit_rule(r"(?<![\d.])0+(?=[1-9]\d?[時分秒月日年度])", ""),
+    digit_rule(r"(?<![\d.])0\d+(?![\d.])", lambda m: _leading_zero(m[0])),
+    digit_rule(r"#(?=\d{4}(?!\d))", "シャープ"),
+    digit_rule(r"(?<=シャープ)\d{4}", lambda m: digit_by_digit(m[0])),
+    digit_rule(r"'(?=\d\d年)", ""),
+    digit_rule(rf"(?<![\d.])\d{{{_MAX_DIGITS_OF_A_QUANTITY + 1},}}(?:\.\d+)?", lambda m: _endless(m[0])),
+    digit_rule(rf"(?<![\d.])\d{{13,{_MAX_DIGITS_OF_A_QUANTITY}}}(?=(?:{_COUNTED}))", lambda m: _long(m[0])),
+    digit_rule(r"(?<=\d)[^\S\n]+(?=\d)", SOFT),
+    digit_rule(r"2人(?=組|乗り|用)", "ふたり"),
+    digit_rule(r"(?<!\d)1(?=房|束|組の|粒|握り|玉)", "ひと"),
+    digit_rule(r"(?<!\d)2(?=房|粒|握り)", "ふた"),
 )
 
 

@@ -10,6 +10,8 @@ from functools import cached_property
 SOFT = "\ue001"
 """A short break that is dropped beside punctuation (a private-use character, gone after normalisation)."""
 
+_DIGIT = re.compile(r"\d")
+
 Replacement = str | Callable[[re.Match[str]], str]
 
 
@@ -20,6 +22,8 @@ class Rule:
     pattern: str
     replacement: Replacement
     flags: int = 0
+    of_digits: bool = False
+    """Whether nothing without a digit matches: then a text without any costs neither the search nor the compiling."""
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
@@ -32,10 +36,16 @@ def rule(pattern: str, replacement: Replacement, flags: int = 0) -> Rule:
     return Rule(pattern, replacement, flags)
 
 
+def digit_rule(pattern: str, replacement: Replacement, flags: int = 0) -> Rule:
+    """A rule whose pattern has a digit in all that it matches or looks at."""
+    return Rule(pattern, replacement, flags, of_digits=True)
+
+
 def apply(rules: Iterable[Rule], text: str) -> str:
     """Apply the rules in order, each over the whole text."""
     for each in rules:
-        text = each.regex.sub(each.replacement, text)
+        if not each.of_digits or _DIGIT.search(text):
+            text = each.regex.sub(each.replacement, text)
     return text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sokuon.text.rules.rule import JAPANESE, SOFT, Rule, alternatives, apply, rule
+from sokuon.text.rules.rule import JAPANESE, SOFT, Rule, alternatives, apply, digit_rule, rule
 
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN_SIGNS = "[\u2160-\u216f\u2170-\u217f]+"
@@ -158,7 +158,7 @@ BEFORE_FOLDING: tuple[Rule, ...] = (
     rule("(?<=[\U0001f000-\U0001faff])\u200d[♀♂⚕⚖✈❤]", ""),
     rule(r"[\ufe00-\ufe0f\u20e3\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\U000e0100-\U000e01ef]", ""),
     rule(alternatives(_VARIANTS), lambda m: _VARIANTS[m.group()]),
-    rule(r"(?<=\d)(?=[¼½¾⅐-⅞])", "と"),
+    digit_rule(r"(?<=\d)(?=[¼½¾⅐-⅞])", "と"),
     rule(r"(?<=[ckm]m)²|(?<=\dm)²|(?<=\d m)²", "2"),
     rule(r"(?<=[ckm]m)³|(?<=\dm)³|(?<=\d m)³", "3"),
     rule(r"[(（]株[)）]", "株式会社"),
@@ -261,14 +261,14 @@ AFTER: tuple[Rule, ...] = (
     rule(rf"(?<={JAPANESE})[○◯△□◎](?={JAPANESE})|^[○◯](?=[月日年])", _shapes),
     rule(r"(?<=[\d月])[○◯](?=[日])|[×✕](?=日)", _shapes),
     rule(r"[○◯◎●◉◆◇■□▲△▼▽★☆※♪♫♬♡♥❤✓✔✅❌•▪▶◀☞→⇒➡←↑↓⇔↔|¦]+", SOFT),
-    rule(r"#(?=\d)", "ナンバー"),
+    digit_rule(r"#(?=\d)", "ナンバー"),
     rule(rf"#(?=\w*{JAPANESE}|[A-Za-z])", "ハッシュタグ"),
     rule(r"(?<=[A-Za-z\d])#(?![A-Za-z])", "シャープ"),
     rule(r"(?<![\d ])(?<![^A-Za-z][A-Za-z])\s*[×✕]\s*(?![\d ])(?![A-Za-z](?![A-Za-z]))", SOFT),
     rule(alternatives(_SPOKEN), lambda m: _SPOKEN[m.group()]),
     rule(f"[{''.join(_GREEK)}{''.join(_GREEK).upper()}ς]", lambda m: _GREEK.get(m.group().lower(), "シグマ")),
     rule(r"(?<=\S)/(?=\S)", SOFT),
-    rule(r"(?<=\d)[:;_|\\*<>{}\[\]\"'`^()~]+(?=\d)", SOFT),
+    digit_rule(r"(?<=\d)[:;_|\\*<>{}\[\]\"'`^()~]+(?=\d)", SOFT),
     rule("[\U0001f000-\U0001faff\u2600-\u27bf]+(?=[をがはにのへとでもや])", ""),
     rule("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u25a0-\u25ff]+", SOFT),
     rule("〆(?=切)", "締"),

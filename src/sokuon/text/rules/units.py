@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sokuon.text.rules.rule import NUMBER, Rule, alternatives, apply, rule
+from sokuon.text.rules.rule import NUMBER, Rule, alternatives, apply, digit_rule, rule
 
 _PREFIXES = {"k": "キロ", "M": "メガ", "G": "ギガ", "T": "テラ", "m": "ミリ", "μ": "マイクロ", "n": "ナノ"}
 _PREFIXED = {
@@ -167,16 +167,16 @@ def _unit(match: re.Match[str]) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    rule(rf"({NUMBER})\s*(?:°F|℉)", r"華氏\1度"),
-    rule(rf"(時速\s*{NUMBER}\s*(?:km|キロ|キロメートル|mile|m))/h", r"\1"),
-    rule(rf"(秒速\s*{NUMBER}\s*(?:k?m|キロ|キロメートル))/s", r"\1"),
-    rule(r"(?<=[A-Za-z] )(\d{1,2})s(?![A-Za-z])", r"\1エス"),  # iPhone 6s
-    rule(rf"(?<![A-Za-z\d.])({NUMBER})\s*({_UNIT}){_NOT_A_WORD}(?:/({_UNIT}|day){_NOT_A_WORD})?", _unit),
-    rule(rf"([\d][万億兆千百])\s*({_UNIT}){_NOT_A_WORD}(?:/({_UNIT}){_NOT_A_WORD})?", _unit),
-    rule(r"(?<=度)(\d+)[′']", r"\1分"),
-    rule(rf"({NUMBER})\s*[%％]", r"\1パーセント"),
-    rule(rf"({NUMBER})\s*‰", r"\1パーミル"),
-    rule(rf"(?<=[A-Z])({NUMBER})({alternatives(_UNMISTAKABLE)}){_NOT_A_WORD}", lambda m: m[1] + UNITS[m[2]]),
+    digit_rule(rf"({NUMBER})\s*(?:°F|℉)", r"華氏\1度"),
+    digit_rule(rf"(時速\s*{NUMBER}\s*(?:km|キロ|キロメートル|mile|m))/h", r"\1"),
+    digit_rule(rf"(秒速\s*{NUMBER}\s*(?:k?m|キロ|キロメートル))/s", r"\1"),
+    digit_rule(r"(?<=[A-Za-z] )(\d{1,2})s(?![A-Za-z])", r"\1エス"),  # iPhone 6s
+    digit_rule(rf"(?<![A-Za-z\d.])({NUMBER})\s*({_UNIT}){_NOT_A_WORD}(?:/({_UNIT}|day){_NOT_A_WORD})?", _unit),
+    digit_rule(rf"([\d][万億兆千百])\s*({_UNIT}){_NOT_A_WORD}(?:/({_UNIT}){_NOT_A_WORD})?", _unit),
+    digit_rule(r"(?<=度)(\d+)[′']", r"\1分"),
+    digit_rule(rf"({NUMBER})\s*[%％]", r"\1パーセント"),
+    digit_rule(rf"({NUMBER})\s*‰", r"\1パーミル"),
+    digit_rule(rf"(?<=[A-Z])({NUMBER})({alternatives(_UNMISTAKABLE)}){_NOT_A_WORD}", lambda m: m[1] + UNITS[m[2]]),
     rule(r"(?<=メートル)(走|泳|級|超)", lambda m: {"走": "そう", "泳": "えい"}.get(m[1], m[1])),
     rule(r"(?<=円|個|人|件|回|本|枚|台)/(?=kg|g|個|人|本|月|日|年|回|時間|h\b|分)", "パー"),
     rule(r"(?<=パー)(kg|g|h)\b", lambda m: UNITS[m[1]]),
