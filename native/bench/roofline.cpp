@@ -5,6 +5,9 @@
 //
 // Peak: a loop of independent multiply-adds in registers. Memory: sums over 256 MB. Standard configuration, random weights
 // in 16-bit codes; a stage's transforms, norms and attention are not counted as products.
+//
+// For the BERT's 8-bit products, 22 layers of the large model read once: GMAC/s against the same products on weights in the
+// first-level cache, and the weights' GB/s against the memory's.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -14,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "bert/bert.h"
 #include "decoder/decoder.h"
 #include "transformer/flow.h"
 
@@ -229,6 +233,73 @@ void flow(const sk::Kernels& kernels, double most) {
     line("flow", best_seconds([&] { flow.run(z.data(), frames, speaker.data(), 1, out.data()); }), work, most);
 }
 
+constexpr std::int64_t bert_width = 1024, bert_inner = 4096, bert_layers = 22, most_tokens = 102;
+
+// Matrices of one size, one after the other as in the file.
+class ByteMatrices {
+  public:
+    ByteMatrices(std::int64_t inputs, std::int64_t outputs, std::int64_t count)
+        : codes_(static_cast<std::size_t>(inputs * outputs * count)), values_(outputs, 0.01f), sums_(outputs),
+          linear_{inputs, outputs, codes_.data(), nullptr, nullptr, values_.data(), values_.data(), sums_.data()},
+          count_(count), random_(1) {
+        for (std::int8_t& code : codes_) code = static_cast<std::int8_t>(random_() % 255 - 127);
+    }
+
+    double macs(std::int64_t tokens) const {
+        return static_cast<double>(codes_.size()) * static_cast<double>(tokens);
+    }
+    double bytes() const { return static_cast<double>(codes_.size()); }
+
+    // Quantises the rows and multiplies them by each matrix, `times` over.
+    void run(const sk::ByteKernels& kernels, std::int64_t tokens, std::int64_t times, const float* x, float* out) {
+        const std::int64_t stride = sk::row_bytes(linear_.inputs, kernels.code_bytes);
+        rows_.resize(static_cast<std::size_t>(tokens * stride));
+        scales_.resize(static_cast<std::size_t>(tokens));
+        for (std::int64_t i = 0; i < times * count_; ++i) {
+            for (std::int64_t r = 0; i < count_ && r < tokens; ++r)
+                scales_[r] = kernels.quantize(x, nullptr, linear_.inputs, sk::signed_zero, rows_.data() + r * stride);
+            sk::ByteLinear linear = linear_;
+            linear.codes += i % count_ * linear.inputs * linear.outputs;
+            kernels.multiply({&linear, {rows_.data(), stride, scales_.data(), sk::signed_zero}, tokens, 0, linear.outputs,
+                              out, linear.outputs, false, nullptr});
+        }
+    }
+
+  private:
+    std::vector<std::int8_t> codes_;
+    std::vector<float> values_;
+    std::vector<std::int32_t> sums_;
+    sk::ByteLinear linear_;
+    std::int64_t count_;
+    std::mt19937 random_;
+    std::vector<std::uint8_t> rows_;
+    std::vector<float> scales_;
+};
+
+void bert(const sk::ByteKernels& kernels, double bandwidth) {
+    const std::vector<float> x(bert_inner, 0.5f);
+    std::vector<float> out(most_tokens * bert_inner);
+    ByteMatrices near(256, 32, 1);
+    constexpr std::int64_t rows = 24, times = 20000;
+    const double most = near.macs(rows) * times / 1e9 /
+                        best_seconds([&] { near.run(kernels, rows, times, x.data(), out.data()); });
+    ByteMatrices square(bert_width, bert_width, 4 * bert_layers), widen(bert_width, bert_inner, bert_layers),
+        narrow(bert_inner, bert_width, bert_layers);
+    std::printf("\n%s: %.0f GMAC/s in the first-level cache\n\n| tokens | ms | GMAC/s | of that | GB/s | of the memory's "
+                "|\n|--:|--:|--:|--:|--:|--:|\n", kernels.name, most);
+    for (std::int64_t tokens : {17, 42, 102}) {
+        double macs = 0.0, bytes = 0.0;
+        for (const ByteMatrices* matrices : {&square, &widen, &narrow})
+            macs += matrices->macs(tokens), bytes += matrices->bytes();
+        const double spent = best_seconds([&] {
+            for (ByteMatrices* matrices : {&square, &widen, &narrow}) matrices->run(kernels, tokens, 1, x.data(), out.data());
+        });
+        std::printf("| %d | %.1f | %.0f | %.0f %% | %.1f | %.0f %% |\n", static_cast<int>(tokens), spent * 1e3,
+                    macs / spent * 1e-9, 100 * macs / spent * 1e-9 / most, bytes / spent * 1e-9,
+                    100 * bytes / spent * 1e-9 / bandwidth);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -240,7 +311,8 @@ int main(int argc, char** argv) {
             names.push_back(all.substr(0, end));
         }
     }
-    std::printf("memory: %.1f GB/s read; %d frames\n", memory_bandwidth(), frames);
+    const double bandwidth = memory_bandwidth();
+    std::printf("memory: %.1f GB/s read; %d frames\n", bandwidth, frames);
     for (const std::string& name : names) {
         const sk::Kernels* kernels = sk::find_kernels(name.c_str());
         if (!kernels) return std::printf("this machine has no %s\n", name.c_str()), 1;
@@ -249,6 +321,7 @@ int main(int argc, char** argv) {
                     "|---|--:|--:|--:|--:|\n", name.c_str(), most);
         decoder(*kernels, most);
         flow(*kernels, most);
+        if (const sk::ByteKernels* bytes = sk::find_byte_kernels(name.c_str())) bert(*bytes, bandwidth);
     }
     return 0;
 }

@@ -24,8 +24,10 @@ const Named all[] = {{"direct", {Outer::direct, Inner::none}},   {"F(4,2)", {Out
                      {"F(4,4)F(3,2)", {Outer::f44, Inner::f32}}, {"F(4,4)F(2,3)", {Outer::f44, Inner::f23}},
                      {"F(4,4)F(4,3)", {Outer::f44, Inner::f43}}, {"F(4,4)F(6,2)", {Outer::f44, Inner::f62}},
                      {"F(4,4)F(6,3)", {Outer::f44, Inner::f63}},
+                     {"F(8,7)", {Outer::f87, Inner::none}},
                      // Transformed at use (Form::filter).
                      {"F(6,3)'", {Outer::f63, Inner::none, sk::Form::filter}},
+                     {"F(8,7)'", {Outer::f87, Inner::none, sk::Form::filter}},
                      {"F(4,4)F(3,2)'", {Outer::f44, Inner::f32, sk::Form::filter}},
                      {"F(4,4)F(6,2)'", {Outer::f44, Inner::f62, sk::Form::filter}},
                      {"F(4,4)F(4,3)'", {Outer::f44, Inner::f43, sk::Form::filter}},
@@ -34,6 +36,7 @@ const Named all[] = {{"direct", {Outer::direct, Inner::none}},   {"F(4,2)", {Out
 bool fits(const sk::Choice& choice, int taps) {
     if (choice.outer == Outer::direct) return true;
     if (choice.outer == Outer::f42) return taps == 2;
+    if (choice.outer == Outer::f87) return taps == 7;
     if (choice.outer != Outer::f44) return taps <= 3;
     const int groups = (taps + 3) / 4;
     return choice.inner == Inner::none ? taps > 3 : sk::inner_scheme(choice.inner).taps == groups;

@@ -32,6 +32,7 @@ inline Choice choose(int inputs, int outputs, int taps, Storage storage) {
     if (taps <= 3) return {Outer::f63, Inner::none, form};
     // What runs once a frame (conv_pre of a small voice): nested schemes would take 7 times the filter's memory there.
     if (inputs != outputs && form == Form::products) return {Outer::f44, Inner::none, form};
+    if (taps == 7 && coded && channels >= 32) return {Outer::f87, Inner::none, form};
     if (groups == 2 && (coded || channels > 16)) return {Outer::f44, coded ? Inner::f62 : Inner::f32, form};
     if (groups == 3) return {Outer::f44, coded ? Inner::f63 : Inner::f43, form};
     return {Outer::f44, Inner::none};

@@ -184,7 +184,7 @@ Form form_of(int taps, Choice choice) {
     const int groups = inner_scheme(choice.inner).taps;
     const bool chosen = choice.inner != Inner::none && choice.inner != Inner::f22 && choice.inner != Inner::f23;
     const bool nested = chosen && (taps == 4 * groups - 1 || taps == 4 * groups - 3);
-    const bool single = choice.outer == Outer::f63 && taps == 3;
+    const bool single = (choice.outer == Outer::f63 || choice.outer == Outer::f87) && taps == outer_scheme(choice.outer).taps;
     if (choice.outer == Outer::direct) return choice.form == Form::codes ? Form::codes : Form::products;
     return nested || single ? choice.form : Form::products;
 }

@@ -82,7 +82,7 @@ template <Outer O, Inner I, class T, int NV>
 SK_INLINE void make_panels_for(const Conv& conv, const T* filter, int point, int column, float* panels) {
     constexpr int groups = inner_scheme(I).taps;
     if constexpr (groups == 1)
-        make_panels<O, I, T, 3, NV>(conv, filter, point, column, panels);
+        make_panels<O, I, T, outer_scheme(O).taps, NV>(conv, filter, point, column, panels);
     else if (conv.taps == 4 * groups - 1)
         make_panels<O, I, T, 4 * groups - 1, NV>(conv, filter, point, column, panels);
     else

@@ -3,7 +3,8 @@
 //   in [t][cin] --B1^T--> V [points][class, tile_in][c] --(per point) B2^T--> V2 [q][class, super][cin]
 //      --products--> M2 [q][class, super][cout] --A2^T--> V (in place) --A1^T, bias, residual--> out [t][cout]
 //
-// Without an inner scheme the product reads the groups of V directly (offset = tile) and writes M [points][…][cout].
+// Without an inner scheme the product reads the groups of V directly (offset = tile) and writes M [points][…][cout];
+// with a single group a point's products take the place of the plane before, which has been read.
 #pragma once
 
 #include "kernels/conv_product.h"
@@ -126,7 +127,8 @@ template <Outer O, Inner I>
 SK_INLINE void point_products(const Conv& conv, Product p, std::int64_t step, int point, float* panels) {
     constexpr int points = inner_scheme(I).points;
     // The schemes of form_of in pack.cpp.
-    if constexpr (I == Inner::f32 || I == Inner::f62 || I == Inner::f43 || I == Inner::f63 || O == Outer::f63) {
+    if constexpr (I == Inner::f32 || I == Inner::f62 || I == Inner::f43 || I == Inner::f63 || O == Outer::f63 ||
+                  O == Outer::f87) {
         if (conv.weights.codes)
             return filtered_products<O, I>(conv, p, conv.weights.codes, step, point, panels);
         if (conv.weights.filter)
@@ -192,6 +194,7 @@ void toom_cook(const Conv& conv, const ConvCall& call) {
     const Tiling tl = tiling(conv, call.hi - call.lo, W);
     float* planes = call.scratch + panel_floats(conv, W);
     float* rest = planes + OuterTransform<O>::points * tl.plane;
+    if (I == Inner::none && conv.groups == 1) rest = planes, planes += tl.plane;
     outer_input<O>(conv, call, tl, planes);
     if constexpr (I == Inner::none) {
         flat_points<O>(conv, tl, planes, rest, call.scratch);

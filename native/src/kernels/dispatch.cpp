@@ -80,7 +80,9 @@ std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width) {
     }
     const Tiling tl = tiling(conv, length, width);
     const Scheme outer = outer_scheme(conv.outer), inner = inner_scheme(conv.inner);
-    const std::int64_t products = conv.inner == Inner::none ? outer.points * tl.plane : 2 * inner.points * tl.wide;
+    const std::int64_t products = conv.inner != Inner::none ? 2 * inner.points * tl.wide
+                                  : conv.groups == 1        ? tl.plane
+                                                            : outer.points * tl.plane;
     return panel + outer.points * tl.plane + products;
 }
 

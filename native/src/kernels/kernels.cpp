@@ -18,6 +18,7 @@ static void convolve(const Conv& conv, const ConvCall& call) {
     if (conv.outer == Outer::f42) return toom_cook<Outer::f42, Inner::none>(conv, call);
     if (conv.outer == Outer::f43) return toom_cook<Outer::f43, Inner::none>(conv, call);
     if (conv.outer == Outer::f63) return toom_cook<Outer::f63, Inner::none>(conv, call);
+    if (conv.outer == Outer::f87) return toom_cook<Outer::f87, Inner::none>(conv, call);
     switch (conv.inner) {
         case Inner::none: return convolve_f44<Inner::none>(conv, call);
         case Inner::f22: return convolve_f44<Inner::f22>(conv, call);

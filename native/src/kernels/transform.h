@@ -112,6 +112,82 @@ struct OuterTransform<Outer::f63> {
     }
 };
 
+// A scheme whose nodes are 0 and pairs +a, -a, its numbers from the table: row ±a is (x^2 ± a x) Q(x^2), where Q has the
+// other pairs' squares for roots.
+template <Outer O>
+struct PairedTransform {
+    static constexpr Scheme scheme = outer_scheme(O);
+    static constexpr int outputs = scheme.outputs, points = scheme.points, pairs = points / 2 - 1;
+
+    struct Numbers {
+        float all[pairs + 1];          // coefficients of prod (x^2 - a_l^2), lowest first
+        float others[pairs][pairs];    // the same without one pair
+        float powers[pairs][outputs];  // a^i
+    };
+
+    static constexpr Numbers find() {
+        Numbers found{};
+        for (int without = -1; without < pairs; ++without) {
+            double product[pairs + 1] = {1.0};
+            int degree = 0;
+            for (int l = 0; l < pairs; ++l) {
+                if (l == without) continue;
+                const double square = node(l) * node(l);
+                product[++degree] = 0.0;
+                for (int k = degree; k > 0; --k) product[k] = product[k - 1] - square * product[k];
+                product[0] *= -square;
+            }
+            for (int k = 0; k <= degree; ++k)
+                (without < 0 ? found.all : found.others[without])[k] = static_cast<float>(product[k]);
+        }
+        for (int l = 0; l < pairs; ++l) {
+            double power = 1.0;
+            for (int i = 0; i < outputs; ++i, power *= node(l)) found.powers[l][i] = static_cast<float>(power);
+        }
+        return found;
+    }
+
+    static constexpr double node(int pair) { return scheme.nodes[1 + 2 * pair]; }
+
+    // sum_k c[k] d[2 k]
+    template <int Count>
+    SK_INLINE vec every_other(const float (&c)[Count], const vec* d) {
+        vec sum = c[0] * d[0];
+#pragma GCC unroll 8
+        for (int k = 1; k < Count; ++k) sum += c[k] * d[2 * k];
+        return sum;
+    }
+
+    SK_INLINE void input(const vec* d, vec* v) {
+        static constexpr Numbers numbers = find();
+        v[0] = every_other(numbers.all, d);
+#pragma GCC unroll 8
+        for (int l = 0; l < pairs; ++l) {
+            const vec even = every_other(numbers.others[l], d + 2), odd = every_other(numbers.others[l], d + 1);
+            v[1 + 2 * l] = even + numbers.powers[l][1] * odd;
+            v[2 + 2 * l] = even - numbers.powers[l][1] * odd;
+        }
+        v[points - 1] = every_other(numbers.all, d + 1);
+    }
+
+    SK_INLINE void output(const vec* v, vec* y) {
+        static constexpr Numbers numbers = find();
+        y[0] = v[0];
+        y[outputs - 1] = v[points - 1];
+#pragma GCC unroll 8
+        for (int i = 1; i < outputs - 1; ++i) y[i] = vec{};
+#pragma GCC unroll 8
+        for (int l = 0; l < pairs; ++l) {
+            const vec even = v[1 + 2 * l] + v[2 + 2 * l], odd = v[1 + 2 * l] - v[2 + 2 * l];
+#pragma GCC unroll 8
+            for (int i = 0; i < outputs; ++i) y[i] += numbers.powers[l][i] * (i % 2 ? odd : even);
+        }
+    }
+};
+
+template <>
+struct OuterTransform<Outer::f87> : PairedTransform<Outer::f87> {};
+
 // Inner schemes also transform filters: u = G g, for weights that are kept untransformed.
 template <Inner>
 struct InnerTransform;
