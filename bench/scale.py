@@ -24,7 +24,7 @@ from shared import ROOT, table
 
 SPEED = 7.3  # seconds of sound a core makes in a second, full-size voice: bench/results/batch.md
 PHONES_PER_SOUND_S = 12.5  # the lines of bench/batch.py: 13.0
-HAND_OUT_S = 0.004  # of the driver for a bundle: assumed; --measure asks Ray
+HAND_OUT_S = 0.0064  # of the driver for a bundle: --measure, on 2 cores of an EPYC (Zen 3) that the actors shared
 BUNDLE_PHONES = 600.0  # sokuon.cluster.data
 COARSE_PHONES = 20_000.0  # of a job for a thousand nodes: synthesize(..., bundle_phones=20_000)
 BYTES_PER_SOUND_S = {"wav": 88_200.0, "flac": 40_000.0, "opus": 6_000.0}  # 44.1 kHz
