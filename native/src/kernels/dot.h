@@ -58,7 +58,7 @@ struct Weight {
 };
 using Inputs = Weight;
 constexpr int code_offset = 0;
-constexpr int block_rows = SK_REGISTERS == 32 ? 8 : 4, block_width_vectors = 2;
+constexpr int block_rows = SK_REGISTERS == 32 ? 8 : SK_WIDTH == 8 ? 6 : 4, block_width_vectors = 2;
 #if SK_WIDTH == 16
 SK_INLINE ints pairs_summed(ints a, ints b) { return (ints)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
 #elif SK_WIDTH == 8
