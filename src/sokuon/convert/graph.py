@@ -94,6 +94,11 @@ class Graph:
         self.constants.setdefault(label, data)
         return Value(label)
 
+    def own_const(self, name: str, array: npt.ArrayLike) -> Value:
+        """A small constant under a name of its own, shared with nothing."""
+        self.constants[name] = np.asarray(array)
+        return Value(name)
+
     def weight(self, name: str, make: Callable[[], Array]) -> Value:
         """A constant under a new name: `make` computes it, unless it was written. Raises WeightError."""
         if isinstance(self._weights, TensorFileWriter):

@@ -161,7 +161,9 @@ class RowProducts:
         weight = _supplied(g, f"{name}.weight", shape, self._whole_inputs(shape[0]))
         weight_scale = _outputs(g, f"{name}.scale", shape[1])
         one = g.const(np.float32(1))
-        y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, domain=_CONTRIB)
+        # Optional, and always 0; but ONNX Runtime's exact products (session.py) read it unasked, and rename each.
+        zero = g.own_const(f"{name}.zero", np.int8(0))
+        y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, zero, domain=_CONTRIB)
         y = g.op("Mul", y, rows.scale)
         return g.op("Add", y, _outputs(g, f"{name}.bias", shape[1]))
 
