@@ -6,7 +6,7 @@ error rate is the edit distance of the phones. Comparing readings, not writings,
 errors count too: the teacher's recordings are the floor to compare with (0.9 % on everyday.tsv, 4.9 % on held_out.tsv).
 
     python bench/intelligibility.py speak OUT_FOLDER [--voice FOLDER] [--bert FOLDER] [--seed N]   (needs sokuon)
-    python bench/intelligibility.py score FOLDER_OF_WAV_OR_FLAC [--errors FILE.json]   (needs faster-whisper)
+    python bench/intelligibility.py score FOLDER [--errors FILE.json] [--phones FILE.json]   (needs faster-whisper)
     python bench/intelligibility.py compare --old FILE.json ... --new FILE.json ...
 
 The words a voice loses depend on the noise drawn: compare two voices by the same seeds, several of them. `compare`
@@ -20,6 +20,7 @@ downloaded at run time. The last line printed is JSON.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib.util
 import json
@@ -46,8 +47,16 @@ class Heard:
     name: str
     said: str
     heard: str
-    errors: int
-    phones: int
+    said_phones: list[str]
+    heard_phones: list[str]
+
+    @property
+    def phones(self) -> int:
+        return len(self.said_phones)
+
+    @functools.cached_property
+    def errors(self) -> int:
+        return edit_distance(self.said_phones, self.heard_phones)
 
 
 def read_texts(path: Path) -> dict[str, str]:
@@ -118,8 +127,7 @@ def score(folder: Path, texts: dict[str, str]) -> list[Heard]:
             resample(audio, rate), language="ja", beam_size=5, condition_on_previous_text=False, temperature=0.0
         )
         heard = "".join(segment.text for segment in segments)
-        said_phones, heard_phones = phones_of(text, front_end), phones_of(heard, front_end)
-        results.append(Heard(name, text, heard, edit_distance(said_phones, heard_phones), len(said_phones)))
+        results.append(Heard(name, text, heard, phones_of(text, front_end), phones_of(heard, front_end)))
     return results
 
 
@@ -187,6 +195,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, default=TEXTS)
     parser.add_argument("--seed", type=int, default=0, help="of the noise that speak draws")
     parser.add_argument("--errors", type=Path, help="where score writes each sentence's errors, as JSON")
+    parser.add_argument("--phones", type=Path, help="where score writes each sentence's phones said and heard, as JSON")
     parser.add_argument("--old", type=Path, nargs="+", default=[], help="for compare")
     parser.add_argument("--new", type=Path, nargs="+", default=[], help="for compare")
     parser.add_argument("--worst", type=int, default=10, help="how many of the worst sentences to print")
@@ -203,6 +212,9 @@ def main() -> None:
     results = score(args.folder, texts)
     if args.errors is not None:
         args.errors.write_text(json.dumps({r.name: r.errors for r in results}), encoding="utf-8")
+    if args.phones is not None:
+        pairs = {r.name: (r.said_phones, r.heard_phones) for r in results}
+        args.phones.write_text(json.dumps(pairs), encoding="utf-8")
     report(results, args.worst)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 
+from consonants import INITIAL, aligned, count
 from intelligibility import compare
 
 
@@ -39,3 +40,17 @@ def test_other_sentences_are_refused(tmp_path: Path) -> None:
     old, new = written(tmp_path, "old.json", {"a": 1}), written(tmp_path, "new.json", {"b": 1})
     with pytest.raises(SystemExit, match="same sentences"):
         compare([old], [new])
+
+
+def test_consonants_are_counted_against_what_stands_in_their_place() -> None:
+    said, heard = ["h", "e", "y", "a", "n", "i"], ["k", "e", "e", "a", "n", "i"]
+    assert aligned(said, heard)[:3] == [("h", "k"), ("e", "e"), ("y", "e")]
+    spoken, wrong = count([(said, heard), (["a", "k", "a"], ["t", "a", "k", "a"])])
+    assert spoken["voiceless fricatives"] == wrong["voiceless fricatives"] == 1
+    assert (spoken["nasals"], wrong["nasals"]) == (1, 0)
+    assert (spoken["voiceless plosives"], wrong["voiceless plosives"]) == (1, 0)
+    assert (spoken[INITIAL], wrong[INITIAL]) == (1, 1)
+
+
+def test_a_consonant_left_out_is_wrong_and_its_neighbours_are_not() -> None:
+    assert aligned(["h", "a", "r", "u"], ["a", "r", "u"]) == [("h", None), ("a", "a"), ("r", "r"), ("u", "u")]

@@ -46,6 +46,7 @@ class Run:
         self.stopped = False
         self.step = 0
         self.parts: dict[str, Any] = {}
+        self.found = frozenset[str]()  # which parts the checkpoint held
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         _note_pid(checkpoint.parent / "pids")
@@ -62,7 +63,7 @@ class Run:
         if not self.checkpoint.exists():
             return False
         data = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        self.step = data["step"]
+        self.step, self.found = data["step"], frozenset(data)
         for name, part in self.parts.items():
             if name not in data:
                 continue
@@ -72,6 +73,10 @@ class Run:
                 part.load_state_dict(data[name])
         console.print(f"resumed {self.checkpoint.name} at step {self.step}")
         return True
+
+    @property
+    def minutes_left(self) -> float:
+        return max(0.0, (self.deadline - time.time()) / 60)
 
     def save(self) -> None:
         data: dict[str, Any] = {"step": self.step}

@@ -34,11 +34,11 @@ from sokuon_training.texts import Batches, Item, read_labels
 from sokuon_training.tune import latents_of, starts_of
 from sokuon_training.vocoder import CROP_FRAMES
 
-COHERENT, LINES, SPECTRAL, MATCHING = 0.5, 0.1, 15.0, 2.0
+COHERENT, LINES, MATCHING = 0.5, 0.1, 2.0
 MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
 REAL_PART = 4  # one in this many crops has real latents: the voice speaks with made ones
-JUDGED = 8  # crops of a batch that the discriminators see
 CRITICS_RATE = 8e-4
+ALONE = 300  # steps that new discriminators learn alone
 MOST_NOISE = 0.15  # standard deviation on z
 
 
@@ -78,7 +78,8 @@ def phases_of(work: Path, recordings: dict[str, Recording]) -> dict[str, np.ndar
 @torch.no_grad()
 def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
     """Run the published acoustic model over all training sentences once, with the recordings' durations. The phase in
-    what it makes is that of carry.py's flow where there is one, so that the decoder learns to live with its errors."""
+    what it makes is that of carry.py's flow where there is one (its checkpoint, or as published), so that the decoder
+    learns to live with its errors."""
     model, vocabulary = published.acoustic(folder)
     latents, ids = LatentMap.load(work / "latents.npz"), {c: i for i, c in enumerate(vocabulary)}
     recordings = {r.name: r for r in load(work)}
@@ -88,6 +89,8 @@ def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
     batches = Batches(items, latents, seed, crop=10_000, styled=False)
     own = torch.tensor([*latents.pitch_channels, *PHASE_CHANNELS])
     flow = carried_flow(work, model.synthesizer.flow)
+    if flow is None and knows_phase(published.decoder(folder)):
+        flow = model.synthesizer.flow
     speaker = model.synthesizer.speaker(torch.zeros(1, dtype=torch.long))
     generator = torch.Generator().manual_seed(seed)
     made, real, samples, loudness = [], [], [], []
@@ -139,9 +142,16 @@ def blurred(z: Tensor, empty: Tensor, most: float) -> Tensor:
     return with_noise(noisy, empty)
 
 
+def knows_phase(decoder: Decoder) -> bool:
+    """Whether a published decoder was refined before: then it is deaf to the carriers."""
+    return not bool(decoder.conv_pre.weight[:, list(CARRIER_CHANNELS)].any())
+
+
 def prepared(folder: Path) -> Decoder:
-    """The published decoder, deaf to the carriers and the phases: what it made of their noise is gone."""
+    """The published decoder; one that knows no phase made deaf to the carriers, and to what it made of their noise."""
     decoder = published.decoder(folder)
+    if knows_phase(decoder):
+        return decoder
     with torch.no_grad():
         decoder.conv_pre.weight[:, list(CARRIER_CHANNELS)] = 0
         scale = float(decoder.conv_pre.weight.std())
@@ -160,6 +170,8 @@ def main() -> None:
     parser.add_argument("--halve-every", type=int, default=3000)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the running average of the weights")
     parser.add_argument("--critics", action="store_true")
+    parser.add_argument("--spectral", type=float, default=15.0, help="weight of the other losses beside the critics'")
+    parser.add_argument("--settle", type=float, default=0, help="minutes at the end in which the rates fall to 0")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     device = device_of(args.device)
@@ -177,31 +189,37 @@ def main() -> None:
     if run.resume():
         torch.manual_seed(run.step)
         pairs.rng = np.random.default_rng(run.step)
-    if critics is not None:
-        for group in critic_optimizer.param_groups:  # a checkpoint brings its own
-            group["lr"] = CRITICS_RATE
+    alone_until = 0 if "critics" in run.found else run.step + ALONE
     speaker = torch.zeros(args.batch, CONFIG.gin_channels, 1, device=device)
     log = Log(every=25)
     genuine = args.batch // REAL_PART  # only these have a phase that the sound has to follow exactly
     for step in run.steps(args.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1.0, (step + 1) / 50) * 0.5 ** (step / args.halve_every)
+        settling = min(1.0, run.minutes_left / args.settle) if args.settle else 1.0
+        falling = min(1.0, (step + 1) / 50) * 0.5 ** (step / args.halve_every)
+        set_rate(optimizer, args.rate * settling * falling)
         z, sound = (x.to(device) for x in pairs.batch(args.batch))
-        fake = decoder(z, speaker)[:, 0]
-        spectral, coherent = losses.spectral(fake, sound), losses.coherent(fake[:genuine], sound[:genuine])
-        lines = losses.lines(fake, sound, HOP)
-        total = spectral + COHERENT * coherent + LINES * lines
         judged = 0.0
         if critics is not None:
-            heard, made = sound[-JUDGED:], fake[-JUDGED:]  # from latents that the acoustic model made
-            real_scores, real_inner = critics(heard, step)
-            judgement = losses.critic_loss(real_scores, critics(made.detach(), step)[0])
-            critic_optimizer.zero_grad()
-            judgement.backward()
-            critic_optimizer.step()
+            set_rate(critic_optimizer, CRITICS_RATE * settling)
+            heard = sound[genuine:]  # the discriminators compare what the acoustic model's latents give
+            if step < alone_until:
+                with torch.no_grad():
+                    made = decoder(z[genuine:], speaker[genuine:])[:, 0]
+                judged, _ = train_critics(critics, critic_optimizer, heard, made, step)
+                log.add(step + 1, critic=judged)
+                continue
+        fake = decoder(z, speaker)[:, 0]
+        coherent = losses.coherent(fake[:genuine], sound[:genuine])
+        lines = losses.lines(fake, sound, HOP)
+        if critics is None:
+            spectral = losses.spectral(fake, sound)
+            total = spectral + COHERENT * coherent + LINES * lines
+        else:
+            made, spectral = fake[genuine:], losses.mel(fake, sound)
+            judged, real_inner = train_critics(critics, critic_optimizer, heard, made.detach(), step)
             scores, inner = critics(made, step)
             fooling = losses.fooling_loss(scores) + MATCHING * losses.matching_loss(real_inner, inner)
-            total, judged = SPECTRAL * total + fooling, float(judgement)
+            total = args.spectral * (spectral + COHERENT * coherent + LINES * lines) + fooling
         optimizer.zero_grad()
         total.backward()
         norm = torch.nn.utils.clip_grad_norm_(decoder.parameters(), 5.0 if critics is None else 100.0)
@@ -215,6 +233,24 @@ def main() -> None:
             critic=judged,
             grad=float(norm),
         )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """A checkpoint brings its own."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def train_critics(
+    critics: Critics, optimizer: torch.optim.Optimizer, heard: Tensor, made: Tensor, turn: int
+) -> tuple[float, list[list[Tensor]]]:
+    """One step of the discriminators: their loss, and their inner activations for real sound before the step."""
+    scores, inner = critics(heard, turn)
+    judgement = losses.critic_loss(scores, critics(made, turn)[0])
+    optimizer.zero_grad()
+    judgement.backward()
+    optimizer.step()
+    return float(judgement.detach()), inner
 
 
 if __name__ == "__main__":
