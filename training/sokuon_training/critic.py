@@ -14,6 +14,21 @@ WIDTHS = (1, 12, 32, 64, 64)
 SLOPE = 0.1
 
 
+GAIN, FIRST_SCORES = 1.4, 0.3  # of the weights, so that activations stay near 1 and the first scores small
+SOUND_SCALE = 10.0  # speech to about unit power
+
+
+def conv(
+    before: int, after: int, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], gain: float
+) -> nn.Module:
+    """A convolution that keeps the power of what it gets. As torch draws its weights, five of them in a row lose
+    almost all of it, and new discriminators tell nothing apart for a long time."""
+    module = nn.Conv2d(before, after, kernel, stride, padding)
+    nn.init.normal_(module.weight, std=gain / module.weight[0].numel() ** 0.5)
+    nn.init.zeros_(module.bias)
+    return weight_norm(module)
+
+
 class PeriodCritic(nn.Module):
     """Looks at every PERIOD-th sample: sound [B, N] -> (scores, inner activations)."""
 
@@ -21,11 +36,11 @@ class PeriodCritic(nn.Module):
         super().__init__()
         self.period = period
         pairs = itertools.pairwise(WIDTHS)
-        self.convs = nn.ModuleList(weight_norm(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0))) for a, b in pairs)
-        self.post = weight_norm(nn.Conv2d(WIDTHS[-1], 1, (3, 1), padding=(1, 0)))
+        self.convs = nn.ModuleList(conv(a, b, (5, 1), (3, 1), (2, 0), GAIN) for a, b in pairs)
+        self.post = conv(WIDTHS[-1], 1, (3, 1), (1, 1), (1, 0), FIRST_SCORES)
 
     def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = pad(sound, (0, -sound.shape[1] % self.period)).unflatten(1, (-1, self.period)).unsqueeze(1)
+        x = pad(SOUND_SCALE * sound, (0, -sound.shape[1] % self.period)).unflatten(1, (-1, self.period)).unsqueeze(1)
         inner = []
         for conv in self.convs:
             x = leaky_relu(conv(x), SLOPE)  # [B, width, N / period / 3^i, period]
@@ -57,8 +72,8 @@ class SpectrumCritic(nn.Module):
         self.window = window
         w = SPECTRUM_WIDTH
         shapes = ((1, (1, 1)), (w, (2, 1)), (w, (2, 2)), (w, (2, 1)))  # (channels in, strides over bins and time)
-        self.convs = nn.ModuleList(weight_norm(nn.Conv2d(c, w, (5, 3), stride, (2, 1))) for c, stride in shapes)
-        self.post = weight_norm(nn.Conv2d(w, 1, 3, padding=1))
+        self.convs = nn.ModuleList(conv(c, w, (5, 3), stride, (2, 1), GAIN) for c, stride in shapes)
+        self.post = conv(w, 1, (3, 3), (1, 1), (1, 1), FIRST_SCORES)
 
     def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         shape = hann_window(self.window, device=sound.device)

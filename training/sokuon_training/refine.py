@@ -34,7 +34,7 @@ from sokuon_training.texts import Batches, Item, read_labels
 from sokuon_training.tune import latents_of, starts_of
 from sokuon_training.vocoder import CROP_FRAMES
 
-COHERENT, LINES, MATCHING = 0.5, 0.1, 2.0
+COHERENT, LINES = 0.5, 0.1
 MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
 REAL_PART = 4  # one in this many crops has real latents: the voice speaks with made ones
 CRITICS_RATE = 8e-4
@@ -170,7 +170,8 @@ def main() -> None:
     parser.add_argument("--halve-every", type=int, default=3000)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the running average of the weights")
     parser.add_argument("--critics", action="store_true")
-    parser.add_argument("--spectral", type=float, default=15.0, help="weight of the other losses beside the critics'")
+    parser.add_argument("--spectral", type=float, default=3.0, help="weight of the other losses beside the critics'")
+    parser.add_argument("--matching", type=float, default=2.0, help="weight of the critics' inner activations")
     parser.add_argument("--settle", type=float, default=0, help="minutes at the end in which the rates fall to 0")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -218,7 +219,7 @@ def main() -> None:
             made, spectral = fake[genuine:], losses.mel(fake, sound)
             judged, real_inner = train_critics(critics, critic_optimizer, heard, made.detach(), step)
             scores, inner = critics(made, step)
-            fooling = losses.fooling_loss(scores) + MATCHING * losses.matching_loss(real_inner, inner)
+            fooling = losses.fooling_loss(scores) + args.matching * losses.matching_loss(real_inner, inner)
             total = args.spectral * (spectral + COHERENT * coherent + LINES * lines) + fooling
         optimizer.zero_grad()
         total.backward()
