@@ -48,10 +48,13 @@ def product(folder: Path, weight: npt.NDArray[np.int8]) -> Path:
         helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
         helper.make_tensor("scale", TensorProto.FLOAT, [OUTPUTS], [1.0] * OUTPUTS),
         helper.make_tensor("zero", TensorProto.UINT8, [], [ZERO]),
+        helper.make_tensor("w.zero", TensorProto.INT8, [], [0]),
     ]
     nodes = [
         helper.make_node("Cast", ["x"], ["bytes"], to=TensorProto.UINT8),
-        helper.make_node("MatMulIntegerToFloat", ["bytes", "w", "one", "scale", "zero"], ["y"], domain="com.microsoft"),
+        helper.make_node(
+            "MatMulIntegerToFloat", ["bytes", "w", "one", "scale", "zero", "w.zero"], ["y"], domain="com.microsoft"
+        ),
     ]
     ports = [
         [helper.make_tensor_value_info(p.name, TensorProto.FLOAT, p.shape) for p in side]
