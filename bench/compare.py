@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import memory
 from report import write_report
 from shared import ROOT, once, read_texts
 
@@ -220,11 +221,8 @@ def cold_start(models: Path, rounds: int) -> list[float]:
 
 
 def further_voices(models: Path) -> list[float]:
-    """MB that a second, third and fourth voice add, by `voices.py`, in a process of its own."""
-    command = [sys.executable, str(Path(__file__).with_name("voices.py")), str(models / "sokuon")]
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    added: list[float] = json.loads(answer.stdout.splitlines()[-1])
-    return added
+    """MB that a second, third and fourth voice add, by `memory.py`, in a process of its own."""
+    return [added["resident"] for added in memory.further_voices(memory.in_process_of_its_own("", models / "sokuon"))]
 
 
 def about(models: Path) -> str:

@@ -1,4 +1,5 @@
-// The crew: every part of every step runs once, whoever helps, also when several crews want the same helpers.
+// The crew: every part of every step runs once, whoever helps, also when several crews want the same helpers. What networks
+// keep for their runs: each space is taken once, and freed with the last network.
 #include <atomic>
 #include <cstdio>
 #include <stdexcept>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "threads/crew.h"
+#include "threads/kept.h"
 
 namespace {
 
@@ -79,6 +81,26 @@ bool stops(int threads, std::int64_t parts) {
     return stopped && steps == 3 && steps_add_up(threads, 5, 10);
 }
 
+struct Space {
+    std::int64_t rows;
+    std::int64_t size() const { return rows; }
+};
+
+void kept_spaces() {
+    auto kept = sk::kept_by<Space>({1, 2});
+    check(kept == sk::kept_by<Space>({1, 2}) && kept != sk::kept_by<Space>({1, 3}), "one for each key");
+    check(!kept->take_largest(), "nothing at first");
+    for (std::int64_t rows : {3, 9, 5}) kept->put(std::make_unique<Space>(Space{rows}), 2);
+    const auto fits = [](const Space& idle) { return idle.rows >= 4; };
+    const auto first = kept->take(fits), second = kept->take(fits);
+    check(first && second && first != second && !kept->take(fits), "each is taken once");
+    check(first->rows + second->rows == 9 + 5, "the largest ones are kept");
+    const std::weak_ptr<sk::Kept<Space>> last = kept;
+    kept.reset();
+    check(last.expired(), "freed with the last that uses it");
+    check(!sk::kept_by<Space>({1, 2})->take_largest(), "and begun anew");
+}
+
 }  // namespace
 
 int main() {
@@ -88,6 +110,7 @@ int main() {
     for (int threads : {1, 2, 3})
         for (std::int64_t parts : {1, 5, 1 << 20}) check(stops(threads, parts), "a run that is told to stop");
     check(rival_crews(), "crews of several callers at once");
+    kept_spaces();
     check(throws(), "what a program throws reaches the caller");
     std::printf(failures ? "%d failures\n" : "crew: all passed\n", failures);
     return failures != 0;

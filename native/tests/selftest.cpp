@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "sharing.h"
 #include "sokuon_native.h"
 
 namespace {
@@ -123,8 +124,8 @@ std::vector<double> reference(const Shape& s, const Tensors& w, const std::vecto
     return y[0];
 }
 
-Tensors random_tensors(const Shape& s) {
-    std::mt19937 random(1);
+Tensors random_tensors(const Shape& s, int seed = 1) {
+    std::mt19937 random(seed);
     Tensors tensors;
     const auto fill = [&](const std::string& name, int size, double scale) {
         std::normal_distribution<float> normal(0.0f, static_cast<float>(scale));
@@ -226,6 +227,25 @@ bool check(const Shape& s, const std::string& isa, int storage, int frames) {
     return good;
 }
 
+// A decoder of random weights that speaks the same frames whenever it runs.
+sharing::Network voice(const Shape& s, const std::string& isa, int seed, sk_decoder*& decoder) {
+    const int frames = 40;
+    const auto run = [&s, &decoder](int threads) {
+        std::vector<float> z(static_cast<std::size_t>(s.latent) * frames, 0.5f), g(s.speaker, 0.5f),
+            out(static_cast<std::size_t>(s.hop()) * frames);
+        for (std::size_t i = 0; i < z.size(); ++i) z[i] = static_cast<float>(i % 17) / 17.0f;
+        sk_decoder_run(decoder, z.data(), frames, g.data(), 0, frames, threads, out.data());
+        return out;
+    };
+    return {[&s, isa, seed, &decoder] { decoder = create(s, random_tensors(s, seed), SK_STORAGE_INT16, isa.c_str()); },
+            run, [&decoder] { sk_decoder_destroy(decoder); }};
+}
+
+bool check_sharing(const std::string& isa) {
+    sk_decoder *a = nullptr, *b = nullptr;
+    return sharing::check(voice(shapes[0], isa, 1, a), voice(shapes[0], isa, 2, b), "decoders of one shape");
+}
+
 }  // namespace
 
 int main() {
@@ -234,6 +254,7 @@ int main() {
     while (!isas.empty()) {
         const std::string isa = isas.substr(0, isas.find(','));
         isas.erase(0, isa.size() + 1);
+        good &= check_sharing(isa);
         for (const Shape& shape : shapes)
             for (int frames : {0, 1, 2, 33})
                 for (int storage : {SK_STORAGE_FLOAT32, SK_STORAGE_INT16}) good &= check(shape, isa, storage, frames);

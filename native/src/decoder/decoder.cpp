@@ -238,6 +238,20 @@ struct Sizes {
     }
 };
 
+// What a workspace's sizes follow from.
+ShapeKey key_of(const Model& model) {
+    const Shape& shape = model.shape;
+    ShapeKey key{reinterpret_cast<std::intptr_t>(model.kernels), static_cast<int>(model.storage), shape.latent,
+                 shape.initial, shape.resblock, shape.stages()};
+    key.insert(key.end(), shape.rates.begin(), shape.rates.end());
+    key.insert(key.end(), shape.kernels.begin(), shape.kernels.end());
+    for (const Branch& branch : shape.branches) {
+        key.insert(key.end(), {branch.kernel, static_cast<std::int64_t>(branch.dilations.size())});
+        key.insert(key.end(), branch.dilations.begin(), branch.dilations.end());
+    }
+    return key;
+}
+
 }  // namespace
 
 Workspace::Workspace(const Model& model, std::int64_t most_frames) : frames(most_frames) {
@@ -276,12 +290,12 @@ void Workspace::forget() {
     }
 }
 
-Decoder::Decoder(Model model) : model_(std::move(model)) {}
+Decoder::Decoder(Model model) : model_(std::move(model)), kept_(kept_by<Workspace>(key_of(model_))) {}
 
 std::unique_ptr<Workspace> Decoder::borrow(std::int64_t frames) const {
-    auto workspace = kept_.take([&](const Workspace& idle) { return idle.frames >= frames; });
+    auto workspace = kept_->take([&](const Workspace& idle) { return idle.frames >= frames; });
     if (workspace) return workspace;
-    kept_.take([](const Workspace&) { return true; });  // too small: the larger one takes its place, not more memory
+    kept_->take_largest();  // too small: the larger one takes its place, not more memory
     return std::make_unique<Workspace>(model_, frames);
 }
 
@@ -295,7 +309,7 @@ void Decoder::span(const Input& input, Range frames, float* out, double* seconds
         const Range part{lo, std::min(lo + size, frames.hi)};
         Chunk(model_, input, *workspace).decode(part, out + (lo - frames.lo) * model_.shape.hop(), Profile(seconds));
     }
-    kept_.put(std::move(workspace), usable_cpus());
+    kept_->put(std::move(workspace), usable_cpus());
 }
 
 void Decoder::run(const Input& input, Range frames, int threads, float* out) const {

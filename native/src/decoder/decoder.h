@@ -62,7 +62,7 @@ class Decoder {
     std::unique_ptr<Workspace> borrow(std::int64_t frames) const;
 
     Model model_;
-    mutable Kept<Workspace> kept_;
+    std::shared_ptr<Kept<Workspace>> kept_;  // of all decoders of this shape
 };
 
 }  // namespace sk

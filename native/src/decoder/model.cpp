@@ -120,6 +120,7 @@ Model build_model(const Shape& shape, const Kernels& kernels, Storage storage, c
     Model model;
     model.shape = shape;
     model.kernels = &kernels;
+    model.storage = storage;
     model.pre = build.conv("conv_pre", shape.initial, shape.latent, edge_taps, 1);
     if (shape.speaker > 0) {
         const float* weight = build.tensors.get("cond.weight", std::int64_t{shape.initial} * shape.speaker);

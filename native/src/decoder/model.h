@@ -10,6 +10,7 @@
 #include "sokuon_native.h"
 #include "kernels/kernels.h"
 #include "memory/memory.h"
+#include "memory/storage.h"
 #include "memory/tensors.h"
 
 namespace sk {
@@ -62,6 +63,7 @@ struct Stage {
 struct Model {
     Shape shape;
     const Kernels* kernels = nullptr;
+    Storage storage = Storage::float32;
     PackedConv pre;
     std::vector<float> speaker_weight, speaker_bias;  // [initial][speaker], [initial]
     std::vector<Stage> stages;

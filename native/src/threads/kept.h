@@ -1,8 +1,10 @@
-// Memory of a run that a network keeps for the next ones.
+// Memory of a run that networks keep for the next ones.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -14,7 +16,7 @@ namespace sk {
 // child never finds it held by a thread that it does not have.
 std::mutex& kept_mutex();
 
-// At most so many spaces, the largest ones; Space::size() compares them.
+// At most so many spaces, the largest ones; Space::size() compares them. A run takes its own and puts it back.
 template <class Space>
 class Kept {
   public:
@@ -22,14 +24,14 @@ class Kept {
     template <class Fits>
     std::unique_ptr<Space> take(const Fits& fits) {
         const std::lock_guard lock(kept_mutex());
-        for (auto& idle : idle_)
-            if (fits(*idle)) {
-                std::swap(idle, idle_.back());
-                auto space = std::move(idle_.back());
-                idle_.pop_back();
-                return space;
-            }
-        return nullptr;
+        return remove(std::find_if(idle_.begin(), idle_.end(), [&](const auto& idle) { return fits(*idle); }));
+    }
+
+    // The largest one, or null.
+    std::unique_ptr<Space> take_largest() {
+        const std::lock_guard lock(kept_mutex());
+        return remove(std::max_element(idle_.begin(), idle_.end(),
+                                       [](const auto& a, const auto& b) { return a->size() < b->size(); }));
     }
 
     void put(std::unique_ptr<Space> space, int most) {
@@ -40,7 +42,32 @@ class Kept {
     }
 
   private:
-    std::vector<std::unique_ptr<Space>> idle_;
+    using Idle = std::vector<std::unique_ptr<Space>>;
+
+    std::unique_ptr<Space> remove(typename Idle::iterator at) {
+        if (at == idle_.end()) return nullptr;
+        std::swap(*at, idle_.back());
+        auto space = std::move(idle_.back());
+        idle_.pop_back();
+        return space;
+    }
+
+    Idle idle_;
 };
+
+// Everything that the sizes of a network's spaces follow from.
+using ShapeKey = std::vector<std::int64_t>;
+
+// What all networks of that key share, so that a further voice brings its weights alone. Freed with the last of them.
+template <class Space>
+std::shared_ptr<Kept<Space>> kept_by(const ShapeKey& key) {
+    static auto& shared = *new std::map<ShapeKey, std::weak_ptr<Kept<Space>>>;  // never destroyed, as kept_mutex
+    const std::lock_guard lock(kept_mutex());
+    std::erase_if(shared, [](const auto& entry) { return entry.second.expired(); });
+    std::weak_ptr<Kept<Space>>& entry = shared[key];
+    std::shared_ptr<Kept<Space>> kept = entry.lock();
+    if (!kept) entry = kept = std::make_shared<Kept<Space>>();
+    return kept;
+}
 
 }  // namespace sk

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "threads/pool.h"
 
 namespace sk {
 
@@ -41,6 +42,11 @@ void check(const FlowShape& shape) {
     if (shape.speaker < 0 || shape.speaker > 1 << 15) wrong("the speaker width must be from 0 to 32768");
 }
 
+ShapeKey key_of(const FlowShape& shape, const Kernels& kernels) {
+    return {reinterpret_cast<std::intptr_t>(&kernels), shape.channels, shape.filters, shape.kernel, shape.heads,
+            shape.speaker};
+}
+
 Coupling read_coupling(const NamedTensors& tensors, const std::string& prefix, const FlowShape& shape, Storage storage,
                        const Kernels& kernels) {
     const int c = shape.channels, layers = count_layers(tensors, prefix + "enc.");
@@ -58,7 +64,7 @@ Coupling read_coupling(const NamedTensors& tensors, const std::string& prefix, c
 }  // namespace
 
 Flow::Flow(const NamedTensors& tensors, const FlowShape& shape, Storage storage, const Kernels& kernels)
-    : shape_(shape), kernels_(&kernels) {
+    : shape_(shape), kernels_(&kernels), kept_(kept_by<FlowSpace>(key_of(shape, kernels))) {
     check(shape);
     for (int module = most_modules - 1; module >= 0; --module) {
         const std::string prefix = "flow.flows." + std::to_string(module) + ".";
@@ -82,7 +88,7 @@ void Flow::run(const float* z_prior, std::int64_t frames, const float* speaker, 
     });
     if (couplings_.size() % 2)  // an odd number of flips is left
         for (std::int64_t t = 0; t < frames; ++t) std::reverse(z + t * shape_.channels, z + (t + 1) * shape_.channels);
-    if (frames <= kept_frames) kept_.put(std::move(space), 1);
+    if (space->frames <= kept_frames) kept_->put(std::move(space), usable_cpus());
 }
 
 void Flow::couple(Crew& crew, const Coupling& coupling, bool flipped, const float* speaker, std::int64_t frames,
@@ -105,7 +111,7 @@ void Flow::couple(Crew& crew, const Coupling& coupling, bool flipped, const floa
 }
 
 std::unique_ptr<FlowSpace> Flow::borrow(std::int64_t frames) const {
-    std::unique_ptr<FlowSpace> space = kept_.take([](const FlowSpace&) { return true; });
+    std::unique_ptr<FlowSpace> space = kept_->take_largest();
     if (!space) space = std::make_unique<FlowSpace>();
     if (space->frames < frames) {
         space->hidden = Buffer();

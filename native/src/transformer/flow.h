@@ -52,7 +52,7 @@ class Flow {
     FlowShape shape_;
     const Kernels* kernels_;
     std::vector<Coupling> couplings_;  // in the order of running
-    mutable Kept<FlowSpace> kept_;
+    std::shared_ptr<Kept<FlowSpace>> kept_;  // of all flows of this shape
 };
 
 }  // namespace sk

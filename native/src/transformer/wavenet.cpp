@@ -19,13 +19,14 @@ void WavenetSpace::reserve(const WavenetShape& shape, const Kernels& kernels, st
     const std::int64_t width = kernels.width, stride = round_up(shape.channels, width);
     if (wanted > rows) {
         rows = 0;
-        for (Buffer* buffer : {&wide, &gated, &speaker}) *buffer = Buffer();
+        for (Buffer* buffer : {&wide, &gated}) *buffer = Buffer();
         x.reserve(wanted, stride);
         wide = Buffer(wanted * round_up(2 * shape.channels, width));
         gated = Buffer(wanted * stride);
-        speaker = Buffer(round_up(std::int64_t{2} * shape.channels * shape.layers, width));
         rows = wanted;
     }
+    const std::int64_t conditions = round_up(std::int64_t{2} * shape.channels * shape.layers, width);
+    if (speaker.size() < conditions) speaker = Buffer(conditions);  // couplings differ in their layers
     x.clear_margins(wanted);
 }
 
