@@ -184,14 +184,23 @@ def test_small_weights_make_small_files(folders: dict[Precision, Path]) -> None:
     assert size(Precision.Q4) < size(Precision.Q8) < 0.55 * size(Precision.FP32)
 
 
-@pytest.mark.parametrize("precision", [Precision.Q8, Precision.Q4])
-def test_each_product_has_a_zero_point_of_its_own(folders: dict[Precision, Path], precision: Precision) -> None:
+@pytest.mark.parametrize(
+    ("precision", "operator", "place"),
+    [
+        (Precision.Q8, "MatMulIntegerToFloat", 5),
+        (Precision.Q4, "MatMulIntegerToFloat", 5),
+        (Precision.INT8_DYNAMIC, "DynamicQuantizeMatMul", 3),
+    ],
+)
+def test_each_product_has_a_zero_point_of_its_own(
+    folders: dict[Precision, Path], precision: Precision, operator: str, place: int
+) -> None:
     """ONNX Runtime 1.23, the last for Python 3.10, reads the optional input unasked where products saturate, and ends
     the process where it is missing or shared."""
     onnx = pytest.importorskip("onnx")
     Bert.open(folders[precision], 1, "onnx")  # writes the graph
     graph = onnx.load(folders[precision] / "bert.onnx", load_external_data=False).graph
-    zeros = [node.input[5] for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
+    zeros = [node.input[place] for node in graph.node if node.op_type == operator]
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in zeros}
     assert len(zeros) > SHAPE.layers
     assert len(held) == len(zeros)

@@ -161,8 +161,7 @@ class RowProducts:
         weight = _supplied(g, f"{name}.weight", shape, self._whole_inputs(shape[0]))
         weight_scale = _outputs(g, f"{name}.scale", shape[1])
         one = g.const(np.float32(1))
-        # Optional, and always 0; but ONNX Runtime's exact products (session.py) read it unasked, and rename each.
-        zero = g.own_const(f"{name}.zero", np.int8(0))
+        zero = _zero_of(g, name)
         y = g.op("MatMulIntegerToFloat", rows.codes, weight, one, weight_scale, rows.zero, zero, domain=_CONTRIB)
         y = g.op("Mul", y, rows.scale)
         return g.op("Add", y, _outputs(g, f"{name}.bias", shape[1]))
@@ -208,7 +207,14 @@ class TensorProducts:
     def linear(self, g: Graph, rows: Rows, name: str, _shape: tuple[int, int]) -> Value:
         """See Products."""
         weight, weight_scale = g.named(f"{name}.weight"), g.named(f"{name}.scale")
-        return _add_bias(g, g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, domain=_CONTRIB), name)
+        y = g.op("DynamicQuantizeMatMul", rows.codes, weight, weight_scale, _zero_of(g, name), domain=_CONTRIB)
+        return _add_bias(g, y, name)
+
+
+def _zero_of(g: Graph, name: str) -> Value:
+    """The zero point of a matrix: 0, and optional, but ONNX Runtime's exact products (networks/session.py) read it
+    unasked, and rename each."""
+    return g.own_const(f"{name}.zero", np.int8(0))
 
 
 def _supplied(g: Graph, name: str, shape: tuple[int, int], size_in: int) -> Value:
