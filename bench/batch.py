@@ -179,6 +179,8 @@ def batched(rows: Sequence[Row], options: argparse.Namespace, workers: int, thre
     except Enough:
         finished = False
     elapsed = time.perf_counter() - begin
+    if not events:
+        raise SystemExit(f"{folder} is finished already; remove it, or take another WORK.")
     last_given = given[-1] - begin if finished else elapsed
     return {
         "lines": len(events), "sound_s": sum(event[2] for event in events), "elapsed_s": elapsed, "finished": finished,
