@@ -16,9 +16,8 @@ import tempfile
 import time
 import venv
 from pathlib import Path
-from statistics import median
 
-from shared import table
+from shared import middle, table
 
 
 def main() -> None:
@@ -34,7 +33,7 @@ def main() -> None:
         for name, value in one_round(wheel, options.uv).items():
             seconds.setdefault(name, []).append(round(value, 2))
             print(f"{name}: {value:.1f} s", file=sys.stderr, flush=True)
-    rows = [(name, f"{median(values):.1f} ({min(values):.1f}-{max(values):.1f})") for name, values in seconds.items()]
+    rows = [(name, middle(values, "", 1)) for name, values in seconds.items()]
     print(table(("", "seconds"), rows))
     print(json.dumps(seconds))
 

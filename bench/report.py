@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from shared import table
+from shared import middle, table
 
 Round = dict[str, Any]
 Rows = dict[str, dict[str, Any]]
@@ -113,12 +113,6 @@ def per_round(row: dict[str, Any], value: Callable[[Round], float]) -> list[floa
 def speeds(row: dict[str, Any], text: str) -> list[float]:
     """Speed factor of each round: median over its repeats."""
     return per_round(row, lambda r: median(e["audio_s"] / e["seconds"] for e in spoken(r, text)))
-
-
-def middle(values: Sequence[float], unit: str, digits: int = 2) -> str:
-    """Median (lowest-highest) with a unit."""
-    text = f"{median(values):.{digits}f}{unit}"
-    return text if len(values) == 1 else f"{text} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 def speed_table(rows: Rows) -> str:

@@ -16,9 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 
-from shared import read_texts, table
+from shared import middle, read_texts, table
 
 HOME_VARIABLES = ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "SOKUON_CACHE")
 Measured = tuple[float, float]  # seconds, megabytes
@@ -64,12 +63,7 @@ def said(command: list[str], variables: dict[str, str]) -> Measured:
 def row(name: str, measured: list[Measured]) -> tuple[str, str, str]:
     """Medians, with the least and the most."""
     seconds, megabytes = zip(*measured, strict=True)
-    return name, spread(seconds, 2), spread(megabytes, 0)
-
-
-def spread(values: tuple[float, ...], digits: int) -> str:
-    """Median (least-most)."""
-    return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+    return name, middle(seconds, "", 2), middle(megabytes, "", 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the programs of bench/ share: the texts, folders made once, a table."""
+"""What the programs of bench/ share: the texts, folders made once, a table, a median with its spread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,3 +36,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; all but the first column aligned right."""
     lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def middle(values: Sequence[float], unit: str, digits: int = 2) -> str:
+    """Median (lowest-highest) with a unit."""
+    text = f"{median(values):.{digits}f}{unit}"
+    return text if len(values) == 1 else f"{text} ({min(values):.{digits}f}-{max(values):.{digits}f})"
