@@ -12,7 +12,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +50,24 @@ SHAPES = {
 PRECISIONS = ("q8", "q4")
 
 
+Converted = Callable[[str, str], Path]  # precision and shape → folder
+
+
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Converted:
     base = tmp_path_factory.mktemp("bert")
-    for number, (name, shape) in enumerate(SHAPES.items()):
-        make_tiny_bert(base / "source" / name, number, shape)
-        for precision in ("fp32", *PRECISIONS):
-            convert_bert(base / "source" / name, base / precision / name, Precision(precision))
-    return base
+
+    @cache
+    def source(shape: str) -> Path:
+        make_tiny_bert(base / "source" / shape, list(SHAPES).index(shape), SHAPES[shape])
+        return base / "source" / shape
+
+    @cache
+    def made(precision: str, shape: str) -> Path:
+        convert_bert(source(shape), base / precision / shape, Precision(precision))
+        return base / precision / shape
+
+    return made
 
 
 def sample(length: int) -> str:
@@ -78,31 +90,31 @@ def open_with(folder: Path, isa: str, threads: int = 1) -> Bert:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_features_are_those_of_the_graph(folders: Path, shape: str, precision: str) -> None:
-    graph = Bert.open(folders / precision / shape, 1, "onnx")
+def test_features_are_those_of_the_graph(converted: Converted, shape: str, precision: str) -> None:
+    graph = Bert.open(converted(precision, shape), 1, "onnx")
     assert not graph.native
     wanted = {length: graph.features(sample(length)) for length in (*SHORT, *LONG)}
     for isa in native_bert.isas():
-        kernel = open_with(folders / precision / shape, isa, threads=2)
+        kernel = open_with(converted(precision, shape), isa, threads=2)
         ratios = {length: snr(kernel.features(sample(length)), want) for length, want in wanted.items()}
         assert np.quantile([ratios[length] for length in SHORT], 0.75) >= ROUNDING_DB, isa
         assert min(ratios.values()) >= A_FEW_STEPS_DB, isa
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_full_precision_is_that_of_the_graph(folders: Path, shape: str) -> None:
+def test_full_precision_is_that_of_the_graph(converted: Converted, shape: str) -> None:
     """No codes, so nothing but the order of sums differs: 118 dB and more here, over all layers."""
-    graph = Bert.open(folders / "fp32" / shape, 1, "onnx")
+    graph = Bert.open(converted("fp32", shape), 1, "onnx")
     for isa in native_bert.isas():
-        kernel = open_with(folders / "fp32" / shape, isa, threads=2)
+        kernel = open_with(converted("fp32", shape), isa, threads=2)
         for length in (*SHORT, *LONG):
             assert snr(kernel.features(sample(length)), graph.features(sample(length))) > FULL_DB, isa
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_features_are_those_of_float64(folders: Path, shape: str, precision: str) -> None:
-    folder = folders / precision / shape
+def test_features_are_those_of_float64(converted: Converted, shape: str, precision: str) -> None:
+    folder = converted(precision, shape)
     kernel = open_with(folder, "")
     reference = Reference(TensorFile(folder / "bert.weights"), Manifest.read(folder))
     ratios = {}
@@ -115,23 +127,23 @@ def test_features_are_those_of_float64(folders: Path, shape: str, precision: str
 
 @pytest.mark.parametrize("precision", ["fp32", *PRECISIONS])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_batches_and_threads_change_nothing(folders: Path, shape: str, precision: str) -> None:
+def test_batches_and_threads_change_nothing(converted: Converted, shape: str, precision: str) -> None:
     """Not even the rounding: a row's sums have one order, whoever computes them and whatever lies beside it."""
     texts = [sample(length) for length in (9, 0, 60, 3, 125, 1)]
-    single = open_with(folders / precision / shape, "")
+    single = open_with(converted(precision, shape), "")
     wanted = [single.features(text) for text in texts]
     for threads in (1, 2, 3):
-        bert = open_with(folders / precision / shape, "", threads)
+        bert = open_with(converted(precision, shape), "", threads)
         assert all((got == want).all() for got, want in zip(bert.features_batch(texts), wanted, strict=True))
 
 
-def test_onnx_runtime_is_not_imported(folders: Path) -> None:
+def test_onnx_runtime_is_not_imported(converted: Converted) -> None:
     code = (
         "import sys; from pathlib import Path; from sokuon.networks.bert import Bert;"
         "bert = Bert.open(Path(sys.argv[1]), 1);"
         "assert bert.native and len(bert.features('今日')) == 4; assert 'onnxruntime' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, str(folders / "q8" / "heads of 24")], check=True, env=os.environ)
+    subprocess.run([sys.executable, "-c", code, str(converted("q8", "heads of 24"))], check=True, env=os.environ)
 
 
 def test_what_cannot_run_natively_runs_as_a_graph(tmp_path: Path) -> None:
@@ -155,8 +167,10 @@ def test_what_cannot_run_natively_runs_as_a_graph(tmp_path: Path) -> None:
         ("encoder.layer.0.attention.self.pk", lambda w: w.astype(np.float32), "pk' is F32 instead of F16"),
     ],
 )
-def test_damaged_weights_are_named(folders: Path, tmp_path: Path, name: str, change: object, message: str) -> None:
-    shutil.copytree(folders / "q8" / "heads of 24", tmp_path / "copy")
+def test_damaged_weights_are_named(
+    converted: Converted, tmp_path: Path, name: str, change: object, message: str
+) -> None:
+    shutil.copytree(converted("q8", "heads of 24"), tmp_path / "copy")
     tensors = {key: np.array(value) for key, value in TensorFile(tmp_path / "copy" / "bert.weights").items()}
     with TensorFileWriter(tmp_path / "copy" / "bert.weights") as weights:
         for key, value in tensors.items():
@@ -171,8 +185,8 @@ def test_damaged_weights_are_named(folders: Path, tmp_path: Path, name: str, cha
 
 
 @pytest.mark.parametrize("name", ["scale", "LayerNorm.bias", "damping"])
-def test_weights_that_are_no_numbers_are_refused(folders: Path, tmp_path: Path, name: str) -> None:
-    shutil.copytree(folders / "q8" / "heads of 24", tmp_path / "copy")
+def test_weights_that_are_no_numbers_are_refused(converted: Converted, tmp_path: Path, name: str) -> None:
+    shutil.copytree(converted("q8", "heads of 24"), tmp_path / "copy")
     tensors = {key: np.array(value) for key, value in TensorFile(tmp_path / "copy" / "bert.weights").items()}
     spoilt = next(key for key in tensors if key.endswith(name))
     tensors[spoilt][3] = np.nan
@@ -183,9 +197,9 @@ def test_weights_that_are_no_numbers_are_refused(folders: Path, tmp_path: Path, 
         Bert.open(tmp_path / "copy", 1, "native")
 
 
-def test_bfloat16_is_refused(folders: Path, tmp_path: Path) -> None:
+def test_bfloat16_is_refused(converted: Converted, tmp_path: Path) -> None:
     """It would be widened into memory that is gone when C++ reads it."""
-    shutil.copytree(folders / "q8" / "heads of 24", tmp_path / "copy")
+    shutil.copytree(converted("q8", "heads of 24"), tmp_path / "copy")
     weights = TensorFile(tmp_path / "copy" / "bert.weights")
     name = "encoder.layer.0.attention.self.pk"
     weights.entries[name] = replace(weights.entries[name], dtype="BF16")
@@ -193,13 +207,13 @@ def test_bfloat16_is_refused(folders: Path, tmp_path: Path) -> None:
         native_bert.NativeBert(weights, Manifest.read(tmp_path / "copy"))
 
 
-def test_unknown_kernels_are_refused(folders: Path) -> None:
+def test_unknown_kernels_are_refused(converted: Converted) -> None:
     with pytest.raises(SokuonError, match="no kernels named mmx"):
-        open_with(folders / "q8" / "heads of 24", "mmx")
+        open_with(converted("q8", "heads of 24"), "mmx")
 
 
-def test_sizes_of_a_run_are_checked(folders: Path) -> None:
-    folder = folders / "q8" / "heads of 24"
+def test_sizes_of_a_run_are_checked(converted: Converted) -> None:
+    folder = converted("q8", "heads of 24")
     kernel = native_bert.NativeBert(TensorFile(folder / "bert.weights"), Manifest.read(folder))
     rows, positions = np.zeros((4, 96), np.float32), np.zeros(8, np.int32)
     assert kernel.run(rows, [4], positions, 1).shape == (4, 96)

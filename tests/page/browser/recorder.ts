@@ -69,9 +69,16 @@ export async function played(page: Page): Promise<{ rate: number; samples: Float
   });
   const sounding = blocks.map((block) => block.some((s) => s !== 0));
   const [first, last] = [sounding.indexOf(true), sounding.lastIndexOf(true)];
-  const samples = new Float32Array(frames[last]! - frames[first]! + 128).fill(NaN);
-  for (let i = first; i <= last; i++) samples.set(blocks[i]!, frames[i]! - frames[first]!);
+  const at = inOrder(frames);
+  const samples = new Float32Array(at[last]! - at[first]! + 128).fill(NaN);
+  for (let i = first; i <= last; i++) samples.set(blocks[i]!, at[i]! - at[first]!);
   return { rate, samples };
+}
+
+/** Frames at which blocks begin: once in a minute or so Chromium tells a worklet the frame of the block before once more. */
+function inOrder(told: number[]): number[] {
+  let end = 0; // of the block before
+  return told.map((frame) => (end = Math.max(frame, end) + 128) - 128);
 }
 
 /**
