@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -90,6 +91,29 @@ def test_an_update_to_two_replicas_loses_no_request(url: str) -> None:
     assert {len(answer) for answer in answers} == {len(before)}  # a stream is equal to rounding: its pieces vary
     replicas = serve.status().applications["sokuon"].deployments[NAME].replica_states
     assert replicas == {"RUNNING": 2}
+
+
+def test_a_word_that_one_replica_learns_counts_in_both(url: str) -> None:
+    """The two of the test before; that both answer shows in when their processes began."""
+    style = httpx.get(f"{url}/speakers", timeout=60).json()[0]["styles"][0]["id"]
+
+    def read(_: int) -> str:
+        query = httpx.post(f"{url}/audio_query", params={"text": "坦々麺屋", "speaker": style}, timeout=60).json()
+        return "".join(mora["text"] for phrase in query["accent_phrases"] for mora in phrase["moras"])
+
+    def answered() -> set[str]:
+        pages = (httpx.get(f"{url}/metrics", timeout=60).text for _ in range(32))
+        return {line for page in pages for line in page.splitlines() if line.startswith("process_start_time_seconds")}
+
+    word = {"surface": "坦々麺屋", "pronunciation": "ネモリ", "accent_type": "0"}
+    with ThreadPoolExecutor(8) as pool:
+        usual = {read(0)}
+        assert usual != {"ネモリ"}
+        number = httpx.post(f"{url}/user_dict_word", params=word, timeout=60).raise_for_status().json()
+        assert set(pool.map(read, range(32))) == {"ネモリ"}
+        httpx.delete(f"{url}/user_dict_word/{number}", timeout=60).raise_for_status()
+        assert set(pool.map(read, range(32))) == usual
+    assert len(answered()) == 2
 
 
 @pytest.mark.parametrize("arguments", [{"replicas": "2"}, {"min_replicas": "0"}, {"max_replicas": "many"}])
