@@ -120,15 +120,19 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", range(len(UNITS)))
 def test_time_grows_with_the_length(front_end: FrontEnd, unit: int) -> None:
-    """Four times the text takes four times as long, seven to allow for noise; what takes 50 ms is no matter."""
-    seconds = []
-    for characters in (250, 1000):
-        text = UNITS[unit] * (characters // len(UNITS[unit]))
-        begin = time.process_time()
-        for _ in front_end.sentences(text):
-            pass
-        seconds.append(time.process_time() - begin)
-    assert seconds[1] < 7 * max(seconds[0], 0.05), (UNITS[unit], seconds)
+    """Four times the text takes four times as long, seven to allow for noise; what takes 50 ms is no matter.
+
+    The least of three, as caches and the other half of a core are shared with whoever runs beside.
+    """
+    few, many = (min(seconds_of_reading(front_end, UNITS[unit], n) for _ in range(3)) for n in (250, 1000))
+    assert many < 7 * max(few, 0.05), (UNITS[unit], few, many)
+
+
+def seconds_of_reading(front_end: FrontEnd, unit: str, characters: int) -> float:
+    begin = time.process_time()
+    for _ in front_end.sentences(unit * (characters // len(unit))):
+        pass
+    return time.process_time() - begin
 
 
 def main(count: int, seed: str) -> None:
