@@ -1,6 +1,6 @@
 """Every row of the comparison on identical weights and texts: Sokuon, HayaKoe, ONNX and PyTorch side by side.
 
-    python bench/compare.py MODELS --peer-python PYTHON [--rounds 3] [--quick] [--rows KEY …] [--output FOLDER]
+    python bench/compare.py MODELS --peer-python PYTHON [--rounds 3] [--quick] [--rows KEY[@ISA] …] [--output FOLDER]
 
 MODELS is the folder that `bench/models.py` filled; PYTHON the interpreter of the environment that holds hayakoe, torch
 and transformers. This program runs where Sokuon is installed. Each row speaks in a process of its own; the rows take
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Row:
     program: str
     variant: str
     peer: bool = True
+    isa: str = ""  # that Sokuon's kernels are held to
 
 
 SPEAKING_ROWS = (
@@ -81,8 +82,7 @@ def main() -> None:
     models: Path = arguments.models.resolve()
     precisions = prepare(models)
     left_out = dict(unusable(precisions, arguments.peer_python))
-    rows = [row for row in (*SPEAKING_ROWS, *BERT_ROWS) if row.key not in left_out]
-    rows = [row for row in rows if not arguments.rows or row.key in arguments.rows]
+    rows = [row for row in wanted(arguments.rows) if row.key.partition("@")[0] not in left_out]
     runner = Runner(models, arguments.peer_python, quick=arguments.quick)
     results = earlier(arguments.output, more=arguments.more)
     results |= {"machine": machine(), "left_out": left_out, "load_average": os.getloadavg()}
@@ -107,9 +107,22 @@ def earlier(output: Path, *, more: bool) -> dict[str, Any]:
     return found
 
 
+def wanted(keys: Sequence[str]) -> list[Row]:
+    """The rows of these keys, or all; KEY@ISA is the row KEY with the kernels of that instruction set."""
+    known = {row.key: row for row in (*SPEAKING_ROWS, *BERT_ROWS)}
+    rows = []
+    for key in keys or known:
+        plain, _, isa = key.partition("@")
+        if plain not in known:
+            raise SystemExit(f"there is no row {plain}; there are {', '.join(known)}")
+        row = known[plain]
+        rows.append(replace(row, key=key, title=f"{row.title}, {isa} kernels", isa=isa) if isa else row)
+    return rows
+
+
 def save(results: dict[str, Any], output: Path) -> None:
     """What there is so far: a run that is broken off can be continued with --more."""
-    order = [row.key for row in (*SPEAKING_ROWS, *BERT_ROWS)]
+    order = dict.fromkeys([row.key for row in (*SPEAKING_ROWS, *BERT_ROWS)] + list(results["rows"]))
     results["rows"] = {key: results["rows"][key] for key in order if key in results["rows"]}
     output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(output.with_suffix(".json"), json.dumps(results, indent=1).encode())
@@ -120,7 +133,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("models", type=Path)
     parser.add_argument("--peer-python", type=Path, default=os.environ.get("SOKUON_PEER_PYTHON"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", nargs="*", default=(), help="only rows of these keys")
+    parser.add_argument("--rows", nargs="*", default=(), help="only rows of these keys; KEY@ISA: with those kernels")
     parser.add_argument("--more", action="store_true", help="add to the rounds that OUTPUT.json holds already")
     parser.add_argument("--quick", action="store_true", help="one round, each short text once: does it all work?")
     parser.add_argument("--no-quality", action="store_true")
@@ -177,6 +190,8 @@ class Runner:
         command = [python, str(PEERS / row.program), json.dumps(self._job(row))]
         print(f"{time.strftime('%H:%M:%S')} {row.key}", file=sys.stderr, flush=True)
         environment = os.environ | {"PYTHONPATH": "" if row.peer else str(ROOT / "src")}
+        if row.isa:
+            environment |= {"SOKUON_NATIVE_ISA": row.isa}
         begin = time.perf_counter()
         with tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
