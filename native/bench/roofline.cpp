@@ -70,7 +70,7 @@ PEAK(peak_128, 4, )
 double peak(const std::string& isa) {
     double best = 0.0;
     for (int i = 0; i < runs; ++i)
-        best = std::max(best, isa == "avx512" ? peak_512() : isa == "avx2" ? peak_256() : peak_128());
+        best = std::max(best, isa == "avx512" || isa == "amx" ? peak_512() : isa == "avx2" ? peak_256() : peak_128());
     return best;
 }
 #else
@@ -170,7 +170,7 @@ struct Work {
     void add(const sk::Conv& conv, double rows) {
         const sk::Scheme outer = sk::outer_scheme(conv.outer), inner = sk::inner_scheme(conv.inner);
         const double pairs = 2.0 * conv.inputs * conv.outputs * rows;
-        const bool nested = conv.inner != sk::Inner::none, direct = conv.outer == sk::Outer::direct;
+        const bool nested = conv.inner != sk::Inner::none, direct = outer.points == 1;
         plain += pairs * conv.taps;
         done += pairs * (direct   ? conv.taps
                          : nested ? double(outer.points * inner.points) / (outer.outputs * inner.outputs)

@@ -25,6 +25,12 @@ const Named all[] = {{"direct", {Outer::direct, Inner::none}},   {"F(4,2)", {Out
                      {"F(4,4)F(4,3)", {Outer::f44, Inner::f43}}, {"F(4,4)F(6,2)", {Outer::f44, Inner::f62}},
                      {"F(4,4)F(6,3)", {Outer::f44, Inner::f63}},
                      {"F(8,7)", {Outer::f87, Inner::none}},
+                     {"tiles", {Outer::direct, Inner::none, sk::Form::products, true}},
+                     {"tiles F(4,4)", {Outer::f44, Inner::none, sk::Form::products, true}},
+                     {"tiles F(6,3)", {Outer::f63, Inner::none, sk::Form::products, true}},
+                     {"tiles'", {Outer::direct, Inner::none, sk::Form::codes, true}},
+                     {"tiles F(4,4)'", {Outer::f44, Inner::none, sk::Form::codes, true}},
+                     {"tiles F(6,3)'", {Outer::f63, Inner::none, sk::Form::codes, true}},
                      // Transformed at use (Form::filter).
                      {"F(6,3)'", {Outer::f63, Inner::none, sk::Form::filter}},
                      {"F(8,7)'", {Outer::f87, Inner::none, sk::Form::filter}},
@@ -38,6 +44,7 @@ bool fits(const sk::Choice& choice, int taps) {
     if (choice.outer == Outer::f42) return taps == 2;
     if (choice.outer == Outer::f87) return taps == 7;
     if (choice.outer != Outer::f44) return taps <= 3;
+    if (choice.tiles) return true;
     const int groups = (taps + 3) / 4;
     return choice.inner == Inner::none ? taps > 3 : sk::inner_scheme(choice.inner).taps == groups;
 }
@@ -67,7 +74,7 @@ void measure(const sk::Kernels& kernels, int channels, int taps, int dilation, s
     std::vector<float> weight(static_cast<std::size_t>(channels) * channels * taps, 0.01f), bias(channels, 0.1f);
     std::printf("%4d %2d %d  %5ld:", channels, taps, dilation, static_cast<long>(length));
     for (const Named& named : all) {
-        if (!fits(named.choice, taps)) continue;
+        if (!fits(named.choice, taps) || (named.choice.tiles && !kernels.tiles)) continue;
         const sk::PackedConv conv =
             sk::pack_conv({weight.data(), bias.data(), channels, channels, taps, dilation}, kernels, named.choice);
         const double flops = 2.0 * channels * channels * taps * static_cast<double>(length);

@@ -150,31 +150,34 @@ void check_product(const sk::ByteKernels& kernels, const Weights& w, std::int64_
 
 void check_products(const sk::ByteKernels& kernels) {
     for (int bits : {8, 4})
-        for (auto [inputs, outputs] : {std::pair{32, 16}, std::pair{96, 32}, std::pair{64, 80}}) {
+        for (auto [inputs, outputs] : {std::pair{32, 16}, std::pair{96, 32}, std::pair{64, 80}, std::pair{192, 64}}) {
             const Weights w = random_weights(inputs, outputs, bits);
-            for (std::int64_t rows : {1, 2, 3, 5, 7, 11, 12, 13, 25}) check_product(kernels, w, rows, sk::signed_zero);
+            for (std::int64_t rows : {1, 2, 3, 5, 7, 11, 12, 13, 25, 33, 65}) check_product(kernels, w, rows, sk::signed_zero);
             check_product(kernels, w, 9, 0);
         }
 }
 
-// The largest sums that can occur: nothing may saturate.
-void check_extremes(const sk::ByteKernels& kernels) {
+// The largest sums that can occur: nothing may saturate, in one row or in several.
+void check_extremes(const sk::ByteKernels& kernels, std::int64_t rows) {
+    constexpr std::int64_t outputs = 32;
     for (int zero : {sk::signed_zero, 0}) {
-        Weights w = random_weights(64, 16, 8);
-        for (std::int64_t n = 0; n < 16; ++n)
+        Weights w = random_weights(64, outputs, 8);
+        for (std::int64_t n = 0; n < outputs; ++n)
             for (std::int64_t k = 0; k < 64; ++k) w.codes[place(w, k, n)] = n % 2 ? 127 : -127;
-        for (std::int64_t n = 0; n < 16; ++n) w.sums[n] = 64 * (n % 2 ? 127 : -127);
+        for (std::int64_t n = 0; n < outputs; ++n) w.sums[n] = 64 * (n % 2 ? 127 : -127);
         const std::int64_t stride = sk::row_bytes(64, kernels.code_bytes);
-        std::vector<std::uint8_t> codes(stride);
-        std::vector<float> x(64, zero ? -1.0f : 1.0f), out(16);
-        float scale = kernels.quantize(x.data(), nullptr, 64, zero, codes.data());
-        kernels.multiply({&w.view, {codes.data(), stride, &scale, zero}, 1, 0, 16, out.data(), 16, false, nullptr});
+        std::vector<std::uint8_t> codes(rows * stride);
+        std::vector<float> x(64, zero ? -1.0f : 1.0f), out(rows * outputs), scale(rows);
+        for (std::int64_t r = 0; r < rows; ++r)
+            scale[r] = kernels.quantize(x.data(), nullptr, 64, zero, codes.data() + r * stride);
+        kernels.multiply({&w.view, {codes.data(), stride, scale.data(), zero}, rows, 0, outputs, out.data(), outputs, false, nullptr});
         bool good = true;
-        for (std::int64_t n = 0; n < 16; ++n) {
-            const double sum = (zero ? -127.0 : 255.0) * w.sums[n] * scale * w.scale[n];
-            good = good && std::abs(out[n] - sum - w.bias[n]) <= 1e-6 * (std::abs(sum) + std::abs(w.bias[n]));
+        for (std::int64_t i = 0; i < rows * outputs; ++i) {
+            const std::int64_t n = i % outputs;
+            const double sum = (zero ? -127.0 : 255.0) * w.sums[n] * scale[0] * w.scale[n];
+            good = good && std::abs(out[i] - sum - w.bias[n]) <= 1e-6 * (std::abs(sum) + std::abs(w.bias[n]));
         }
-        expect(good, std::string(kernels.name) + " largest sums" + (zero ? "" : " above the floor"));
+        expect(good, std::string(kernels.name) + " largest sums of " + std::to_string(rows) + " rows" + (zero ? "" : " above the floor"));
     }
 }
 
@@ -365,7 +368,7 @@ int main() {
         to = std::min(names.find(',', from), names.size());
         const sk::ByteKernels& kernels = *sk::find_byte_kernels(names.substr(from, to - from).c_str());
         check_products(kernels);
-        check_extremes(kernels);
+        for (std::int64_t rows : {1, 5}) check_extremes(kernels, rows);
         for (int size : {16, 24, 40})
             for (std::int64_t length : {1, 2, 3, 8, 15, 16, 17, 33, 47, 48, 49, 70, 97}) check_attention(kernels, length, size);
         check_attention(kernels, 130, 64);

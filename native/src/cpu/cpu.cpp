@@ -2,6 +2,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -40,6 +44,17 @@ unsigned kept_registers() {
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return low;
 }
+
+// Tiles are registers that Linux gives to a process when it asks for them.
+bool tiles_allowed(unsigned kept) {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    constexpr unsigned tiles = 0x60000;
+    constexpr int request_permission = 0x1023, tile_data = 18;
+    return (kept & tiles) == tiles && syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+    return false;
+#endif
+}
 #endif
 
 Cpu probe() {
@@ -55,6 +70,8 @@ Cpu probe() {
     found.avx512 = found.avx2 && (kept & zmm) == zmm && bit(seventh.b, 16) && bit(seventh.b, 17) && bit(seventh.b, 30) &&
                    bit(seventh.b, 31);  // F, DQ, BW, VL
     found.avx512vnni = found.avx512 && bit(seventh.c, 11);
+    found.amx = found.avx512vnni && bit(leaf(7, 1).a, 5) && bit(seventh.d, 22) && bit(seventh.d, 24) &&
+                bit(seventh.d, 25) && tiles_allowed(kept);  // AVX-512 BF16; AMX BF16, TILE, INT8
 #elif defined(__aarch64__) && defined(__linux__)
     constexpr unsigned long dot_products = 1ul << 20, matrix_products = 1ul << 13;  // HWCAP_ASIMDDP, HWCAP2_I8MM
     found.dot = getauxval(AT_HWCAP) & dot_products;

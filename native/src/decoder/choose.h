@@ -13,6 +13,7 @@ struct Choice {
     Outer outer;
     Inner inner;
     Form form = Form::products;
+    bool tiles = false;  // tiles.h
 };
 
 // From so many channels on the weights of a layer are kept as the filter itself, and transformed at use: two to four
@@ -21,12 +22,17 @@ constexpr int filter_channels = 128;
 
 inline Form choose_form(Storage storage) { return storage == Storage::int16 ? Form::codes : Form::filter; }
 
-inline Choice choose(int inputs, int outputs, int taps, Storage storage) {
+// By tiles where there are some and the weights are codes: a sum of two bfloat16 numbers is as exact as a code.
+inline Choice choose(int inputs, int outputs, int taps, Storage storage, bool tiles) {
     const int channels = inputs < outputs ? inputs : outputs;
     const int groups = (taps + 3) / 4;
     const Form form = channels >= filter_channels ? choose_form(storage) : Form::products;
     // Longer inner tiles cost 5 dB of what float32 leaves, and nothing of what codes leave.
     const bool coded = storage == Storage::int16;
+    if (tiles && coded) {
+        const Outer outer = taps == 1 || channels <= 16 ? Outer::direct : taps <= 3 ? Outer::f63 : Outer::f44;
+        return {outer, Inner::none, form, true};
+    }
     if (taps == 1) return {Outer::direct, Inner::none, form};
     if (channels <= 8) return {taps <= 3 ? Outer::direct : Outer::f44, Inner::none, form};
     if (taps <= 3) return {Outer::f63, Inner::none, form};
@@ -40,7 +46,9 @@ inline Choice choose(int inputs, int outputs, int taps, Storage storage) {
 
 // The phases of a transposed convolution. With very many channels the weights are the larger stream, and transformed
 // ones are 1.75-2.5 times as many.
-inline Choice choose_upsampling(int inputs, int taps, Storage storage) {
+inline Choice choose_upsampling(int inputs, int taps, Storage storage, bool tiles) {
+    if (tiles && storage == Storage::int16)
+        return {Outer::direct, Inner::none, inputs > 256 ? Form::codes : Form::products, true};
     if (inputs > 256) return {Outer::direct, Inner::none, choose_form(storage)};
     if (inputs <= 16 || taps == 1 || taps > 4) return {Outer::direct, Inner::none};
     if (taps == 2) return {Outer::f42, Inner::none};

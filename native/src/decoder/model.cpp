@@ -15,7 +15,7 @@ struct Builder {
     const NamedTensors& tensors;
 
     PackedConv conv(const std::string& name, int outputs, int inputs, int taps, int dilation) const {
-        const Choice choice = choose(inputs, outputs, taps, storage);
+        const Choice choice = choose(inputs, outputs, taps, storage, kernels.tiles != nullptr);
         const std::int64_t columns = round_up(outputs, panel_columns);
         const std::string weight = name + ".weight";
         const sk_codes* codes = form_of(taps, choice) == Form::codes

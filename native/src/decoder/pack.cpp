@@ -1,6 +1,7 @@
 #include "decoder/pack.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -153,6 +154,45 @@ void pack_codes(const Filter& filter, PackedConv& packed) {
     conv.weights.scales = packed.scales.data();
 }
 
+// The nearest bfloat16 number; halfway, the even one.
+std::uint16_t nearest_half(float x) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+    return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+float value_of(std::uint16_t half) { return std::bit_cast<float>(std::uint32_t{half} << 16); }
+
+// [column block][point][step][high, low][column tile][pair of inputs][output][2], the order of tiles.h; transformed in double
+// precision.
+void pack_tiles(const Filter& f, PackedConv& packed) {
+    const Conv& conv = packed.view;
+    const Scheme outer = outer_scheme(conv.outer);
+    const TileSteps steps = tile_steps(f.inputs, conv.groups);
+    const int whole = conv.padded_outputs / panel_columns, rest = conv.padded_outputs % panel_columns;
+    packed.weights = Buffer(whole * tile_panel_floats(conv, panel_columns) + tile_panel_floats(conv, rest));
+    std::uint16_t* const halves = reinterpret_cast<std::uint16_t*>(packed.weights.data());
+    for (int o = 0; o < f.outputs; ++o) {
+        const int tiles = o / panel_columns < whole ? panel_columns / tile_columns : rest / tile_columns;
+        std::uint16_t* const panel = halves + 2 * (o / panel_columns) * tile_panel_floats(conv, panel_columns);
+        for (int i = 0; i < f.inputs; ++i) {
+            const float* w = f.weight + (std::int64_t{o} * f.inputs + i) * f.taps;
+            for (int p = 0; p < outer.points; ++p)
+                for (int g = 0; g < conv.groups; ++g) {
+                    double sum = 0.0;
+                    for (int k = 0; k < outer.taps && g * outer.taps + k < f.taps; ++k)
+                        sum += filter_factor(outer, p, k) * w[g * outer.taps + k];
+                    const TilePlace at = steps.place(i, g);
+                    std::uint16_t* const to = panel + tile_halves * (2 * tiles * (p * steps.count() + at.step) +
+                                                                     o % panel_columns / tile_columns) +
+                                              at.depth / 2 * 2 * tile_columns + o % tile_columns * 2 + at.depth % 2;
+                    to[0] = nearest_half(static_cast<float>(sum));
+                    to[tiles * tile_halves] = nearest_half(static_cast<float>(sum - value_of(to[0])));
+                }
+        }
+    }
+    packed.view.weights.products = packed.weights.data();
+}
+
 // Phases [first, last) of a transposed filter as an ordinary one. Phase p: taps j = start + rate q, q = 0, 1, …, read
 // x[t + shift - q], so that tap k = taps - 1 - q of the ordinary filter has pad taps - 1 - shift.
 PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Kernels& kernels, Storage storage,
@@ -172,7 +212,7 @@ PhaseGroup pack_phases(const Filter& f, int rate, int first, int last, const Ker
                         static_cast<float>(scale * f.weight[(std::int64_t{i} * f.outputs + o) * f.taps + j]);
         }
     const Filter ordinary{weight.data(), bias.data(), outputs, f.inputs, taps, 1};
-    PhaseGroup group{first, pack_conv(ordinary, kernels, choose_upsampling(f.inputs, taps, storage))};
+    PhaseGroup group{first, pack_conv(ordinary, kernels, choose_upsampling(f.inputs, taps, storage, kernels.tiles != nullptr))};
     group.conv.view.pad = taps - 1 - shift;
     return group;
 }
@@ -185,7 +225,7 @@ Form form_of(int taps, Choice choice) {
     const bool chosen = choice.inner != Inner::none && choice.inner != Inner::f22 && choice.inner != Inner::f23;
     const bool nested = chosen && (taps == 4 * groups - 1 || taps == 4 * groups - 3);
     const bool single = (choice.outer == Outer::f63 || choice.outer == Outer::f87) && taps == outer_scheme(choice.outer).taps;
-    if (choice.outer == Outer::direct) return choice.form == Form::codes ? Form::codes : Form::products;
+    if (choice.outer == Outer::direct || choice.tiles) return choice.form == Form::codes ? Form::codes : Form::products;
     return nested || single ? choice.form : Form::products;
 }
 
@@ -194,11 +234,14 @@ PackedConv pack_conv(const Filter& f, const Kernels& kernels, Choice choice, con
     Conv& conv = packed.view;
     conv = {f.inputs,     f.outputs,    static_cast<int>(round_up(f.outputs, kernels.width)),
             f.taps,       f.dilation,   (f.taps - 1) / 2 * f.dilation,
-            choice.outer, choice.inner, static_cast<int>(ceil_div(f.taps, outer_scheme(choice.outer).taps)),
+            choice.outer, choice.inner, choice.tiles, static_cast<int>(ceil_div(f.taps, outer_scheme(choice.outer).taps)),
             1,            {},           nullptr};
     if (conv.inner == Inner::none) conv.segments = conv.groups;
     const Form form = form_of(f.taps, choice);
-    if (form == Form::products) pack_products(f, kernels, packed);
+    if (conv.tiles && form == Form::products)
+        pack_tiles(f, packed);
+    else if (form == Form::products)
+        pack_products(f, kernels, packed);
     if (form == Form::filter) pack_filter(f, kernels, packed);
     if (form == Form::codes && codes) {
         conv.weights.codes = codes->codes;

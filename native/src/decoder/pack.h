@@ -3,6 +3,7 @@
 
 #include "decoder/choose.h"
 #include "decoder/model.h"
+#include "kernels/tiles.h"
 
 namespace sk {
 

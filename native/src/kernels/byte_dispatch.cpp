@@ -12,6 +12,9 @@ namespace sk {
     extern const ByteKernels byte_table; \
     }
 #if defined(__x86_64__)
+#if defined(SK_HAS_AMX)
+SK_DECLARE(amxbytes)
+#endif
 SK_DECLARE(avx512vnni)
 SK_DECLARE(avx512madd)
 #if defined(SK_HAS_AVXVNNI)
@@ -37,6 +40,9 @@ const ByteKernels* usable(int index) {
     const Cpu& can = cpu();
     const bool avx2 = can.avx2 && can.f16c, avx512 = can.avx512 && can.f16c;
     const ByteKernels* all[] = {
+#if defined(SK_HAS_AMX)
+        avx512 && can.amx ? &amxbytes::byte_table : nullptr,
+#endif
         avx512 && can.avx512vnni ? &avx512vnni::byte_table : nullptr,
         avx512 ? &avx512madd::byte_table : nullptr,
 #if defined(SK_HAS_AVXVNNI)

@@ -95,24 +95,27 @@ SK_INLINE void accumulate_codes(const Strip& strip, std::int64_t row, int vector
 
 #endif
 
+// Outputs [at, at + W) of rows [row, row + count), whose sums `sum_of` gives.
+template <class Sums>
+SK_INLINE void finish_codes(const ByteProduct& p, std::int64_t row, std::int64_t count, std::int64_t at, const Sums& sum_of) {
+    ints excess;  // what the zero point adds to every sum
+    std::memcpy(&excess, p.linear->sums + at, sizeof excess);
+    excess *= p.rows.zero + code_offset;
+    const vec scale = load(p.linear->scale + at), bias = load(p.linear->bias + at);
+    for (std::int64_t r = 0; r < count; ++r) {
+        const vec value = __builtin_convertvector(sum_of(r) - excess, vec) * scale;
+        const vec y = value * p.rows.scale[row + r] + bias;
+        store(p.out + (row + r) * p.stride + at, p.gelu ? gelu(y) : y);
+    }
+}
+
 template <int R, int NV>
 void code_block(const Strip& strip, std::int64_t row, int vector, Fetch fetch) {
     Sum sum[R][NV];
     accumulate_codes<R, NV>(strip, row, vector, fetch, sum);
-    const ByteProduct& p = strip.product;
-    const std::int64_t column = strip.first + vector * W;
-    for (int v = 0; v < NV; ++v) {
-        const std::int64_t at = column + v * W;
-        ints excess;  // what the zero point adds to every sum
-        std::memcpy(&excess, p.linear->sums + at, sizeof excess);
-        excess *= p.rows.zero + code_offset;
-        const vec scale = load(p.linear->scale + at), bias = load(p.linear->bias + at);
-        for (int r = 0; r < R; ++r) {
-            const vec value = __builtin_convertvector(total(sum[r][v]) - excess, vec) * scale;
-            const vec y = value * p.rows.scale[row + r] + bias;
-            store(p.out + (row + r) * p.stride + at, p.gelu ? gelu(y) : y);
-        }
-    }
+    for (int v = 0; v < NV; ++v)
+        finish_codes(strip.product, row, R, strip.first + (vector + v) * W,
+                     [&](std::int64_t r) { return total(sum[r][v]); });
 }
 
 using CodeBlock = void (*)(const Strip&, std::int64_t, int, Fetch);
@@ -140,8 +143,19 @@ SK_INLINE void code_columns(const Strip& strip, int vector, Fetch fetch, std::in
     }
 }
 
+}  // namespace sk::SK_ISA
+
+#if defined(SK_TILES)
+#include "kernels/byte_tiles.h"
+#endif
+
+namespace sk::SK_ISA {
+
 // `fetch.step` is here the number of bytes to fetch in all.
 SK_INLINE void code_strip(const Strip& strip, int vectors, Fetch fetch) {
+#if defined(SK_TILES)
+    if (tiled(strip, vectors)) return tile_strip(strip, fetch);
+#endif
     int vector = 0;
     for (; vector + block_width_vectors <= vectors; vector += block_width_vectors)
         code_columns<block_width_vectors>(strip, vector, fetch, vectors / block_width_vectors);

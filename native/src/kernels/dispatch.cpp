@@ -4,6 +4,7 @@
 
 #include "cpu/cpu.h"
 #include "kernels/kernels.h"
+#include "kernels/tiles.h"
 
 namespace sk {
 
@@ -12,6 +13,9 @@ namespace sk {
     extern const Kernels table; \
     }
 #if defined(__x86_64__)
+#if defined(SK_HAS_AMX)
+SK_DECLARE(amx)
+#endif
 SK_DECLARE(avx512)
 SK_DECLARE(avx2)
 SK_DECLARE(sse2)
@@ -26,7 +30,11 @@ namespace {
 // Tables of this machine, best first.
 const Kernels* usable(int index) {
 #if defined(__x86_64__)
-    const Kernels* all[] = {cpu().avx512 ? &avx512::table : nullptr, cpu().avx2 ? &avx2::table : nullptr, &sse2::table};
+    const Kernels* all[] = {
+#if defined(SK_HAS_AMX)
+        cpu().amx ? &amx::table : nullptr,
+#endif
+        cpu().avx512 ? &avx512::table : nullptr, cpu().avx2 ? &avx2::table : nullptr, &sse2::table};
 #elif defined(__aarch64__)
     const Kernels* all[] = {&neon::table};
 #else
@@ -72,6 +80,7 @@ Tiling tiling(const Conv& conv, std::int64_t length, int width) {
 }
 
 std::int64_t conv_scratch(const Conv& conv, std::int64_t length, int width) {
+    if (conv.tiles) return tile_scratch(conv, length);
     const std::int64_t panel = panel_floats(conv, width);
     if (conv.outer == Outer::direct) {
         const std::int64_t rows =

@@ -37,6 +37,6 @@ static void last(const Signal& in, const LastConv& conv, float slope, std::int64
 extern const StackKernels stack_table;
 extern const DurationKernels duration_table;
 extern const Kernels table;
-const Kernels table{SK_NAME, W, block_vectors* W, convolve, last, &stack_table, &duration_table};
+const Kernels table{SK_NAME, W, block_vectors* W, convolve, last, &stack_table, &duration_table, nullptr};
 
 }  // namespace sk::SK_ISA

@@ -27,7 +27,7 @@ struct Signal {
 
 // The weights of a convolution, in one of three forms; `columns` is the width of a column block.
 struct Weights {
-    const float* products;      // transformed: [product][column block][segment][input][columns]
+    const float* products;      // transformed: [product][column block][segment][input][columns], or operands of tiles
     const float* filter;        // to be transformed at use: [column block][input][tap][columns]
     const std::int16_t* codes;  // of the filter: [panel][input][tap][panel_columns]
     const float* scales;        // of the codes: [tap][padded_outputs, rounded up to panel_columns]
@@ -43,6 +43,7 @@ struct Conv {
     int pad;  // may be negative
     Outer outer;
     Inner inner;
+    bool tiles;    // products by tiles (tiles.h)
     int groups;    // ceil(taps / outer taps)
     int segments;  // of one product: the groups, or 1 with an inner scheme
     Weights weights;
@@ -81,6 +82,7 @@ struct LastConv {
 
 struct StackKernels;     // stack_kernels.h: dense layers and convolutions of the flow and the encoder
 struct DurationKernels;  // duration_kernels.h: the duration predictors
+struct TileKernels;      // stack_kernels.h: the same layers by tiles
 
 struct Kernels {
     const char* name;
@@ -91,6 +93,7 @@ struct Kernels {
     void (*finish)(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, std::int64_t hi, float* out);
     const StackKernels* stack;
     const DurationKernels* durations;
+    const TileKernels* tiles;  // where convolutions and layers by tiles (tiles.h) are to be had, or null
 };
 
 SK_HEADER constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) {

@@ -53,6 +53,13 @@ struct ToomPlanes {
     std::int64_t row;    // floats of a tile's row
 };
 
+// Rows split for tiles (tiles.h): [high, low][block of inputs][row][64 or 32 bytes].
+struct SplitRows {
+    char* data;
+    std::int64_t block;  // bytes
+    std::int64_t half;
+};
+
 constexpr int window = 4;  // relative attention reaches this far
 constexpr int window_size = 2 * window + 1;
 constexpr float norm_epsilon = 1e-5f;
@@ -130,6 +137,15 @@ struct StackKernels {
     void (*attend)(const WindowAttention& attention, int head, std::int64_t lo, std::int64_t hi, float* scratch);
     void (*norm)(const NormCall& norm, std::int64_t lo, std::int64_t hi);
     void (*gate)(const GateCall& gate, std::int64_t lo, std::int64_t hi);  // rows; padding of `out` becomes zero
+};
+
+// Layers with codes by tiles.
+struct TileKernels {
+    // Rows [first, last) of the split input, counted from the first that an output reads.
+    void (*split_input)(const Panels& panels, const PanelCall& call, const SplitRows& rows, std::int64_t first,
+                        std::int64_t last);
+    // One panel of rows [call.out, + call.rows) from split row 0 on; call.in is not read.
+    void (*panel)(const Panels& panels, const PanelCall& call, const SplitRows& rows);
 };
 
 }  // namespace sk

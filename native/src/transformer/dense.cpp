@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/tiles.h"
+
 namespace sk {
 
 namespace {
@@ -11,6 +13,9 @@ constexpr std::int64_t toom_tiles = 128;         // of one pass: bounds the plan
 constexpr std::int64_t tiles_per_part = 8;       // of the input transform
 constexpr std::int64_t least_direct_rows = 32;   // below this splitting a panel's rows costs more than it gains
 constexpr std::int64_t least_toom_tiles = 24;    // the same for tiles, whose filters every split transforms again
+constexpr std::int64_t split_rows_per_part = 32; // of the split input
+constexpr std::int64_t least_tiled_rows = 64;    // below this splitting a panel's rows costs more than it gains
+constexpr std::int64_t most_split_rows = 512;    // of one pass: bounds the split rows
 constexpr std::int64_t direct_below = 12;        // rows: fewer are faster without Toom-Cook
 
 // How a step of `panels` equal parts is spread over threads: each panel's rows in so many pieces.
@@ -56,6 +61,50 @@ void apply_direct(Crew& crew, const Panels& panels, const Kernels& kernels, Pane
         mine.scratch = scratch.of(worker);
         kernels.stack->product(panels, mine);
     });
+}
+
+// A layer by tiles, one pass: the rows split, then panel by panel.
+void apply_tiles(Crew& crew, const Panels& panels, const Kernels& kernels, const PanelCall& call, float* memory,
+                 Scratch& scratch) {
+    const TileSteps steps = tile_steps(panels.inputs, panels.taps);
+    const std::int64_t read = call.rows + panels.taps, block = (read + tile_rows) * steps.row_bytes;
+    const SplitRows rows{reinterpret_cast<char*>(memory), block, steps.blocks * block};
+    const Split parts = split(panel_count(panels), call.rows, least_tiled_rows, crew.size());
+    crew.parallel(ceil_div(read, split_rows_per_part), [&](std::int64_t part, int) {
+        const std::int64_t first = part * split_rows_per_part;
+        kernels.tiles->split_input(panels, call, rows, first, std::min(first + split_rows_per_part, read));
+    });
+    crew.parallel(parts.parts(), [&](std::int64_t part, int worker) {
+        const std::int64_t first = parts.first(part);
+        PanelCall mine = call;
+        mine.rows = std::min(parts.step, call.rows - first);
+        if (mine.rows <= 0) return;
+        mine.column = parts.panel(part) * panel_columns;
+        mine.out += first * call.out_stride;
+        mine.scratch = scratch.of(worker);
+        kernels.tiles->panel(panels, mine, {rows.data + first * steps.row_bytes, rows.block, rows.half});
+    });
+}
+
+// All rows of a layer by tiles, the split ones in `memory`, or, if it is null, where one more worker has its scratch; false
+// where there are no tiles or no codes.
+bool applied_by_tiles(Crew& crew, const Panels& panels, const Kernels& kernels, PanelCall call, Scratch* memory,
+                      Scratch& scratch) {
+    if (!panels.codes || !kernels.tiles) return false;
+    const TileSteps steps = tile_steps(panels.inputs, panels.taps);
+    const std::int64_t all = call.rows, pass = std::min(all, most_split_rows);
+    const std::int64_t split = (pass + panels.taps + tile_rows) * steps.row_bytes * steps.blocks * 2 / 4;
+    const std::int64_t panel = std::int64_t{steps.count()} * 4 * tile_bytes / 4;
+    if (memory) memory->reserve(1, split);
+    scratch.reserve(crew.size() + (memory ? 0 : 1), memory ? panel : std::max(split, panel));
+    float* const rows = memory ? memory->of(0) : scratch.of(crew.size());
+    for (std::int64_t first = 0; first < all; first += pass) {
+        call.rows = std::min(pass, all - first);
+        apply_tiles(crew, panels, kernels, call, rows, scratch);
+        call.in += pass * call.in_stride;
+        call.out += pass * call.out_stride;
+    }
+    return true;
 }
 
 // One pass of Toom-Cook: planes of all tiles, then panel by panel.
@@ -161,7 +210,9 @@ Dense::Dense(const NamedTensors& tensors, const std::string& name, int inputs, i
 
 void Dense::apply(Crew& crew, const float* x, std::int64_t ldx, std::int64_t rows, float* y, std::int64_t ldy,
                   Scratch& scratch, bool relu) const {
-    apply_direct(crew, panels_.view(), *kernels_, {0, rows, x, ldx, y, ldy, relu, nullptr}, scratch);
+    const PanelCall call{0, rows, x, ldx, y, ldy, relu, nullptr};
+    if (applied_by_tiles(crew, panels_.view(), *kernels_, call, nullptr, scratch)) return;
+    apply_direct(crew, panels_.view(), *kernels_, call, scratch);
 }
 
 void PaddedRows::reserve(std::int64_t rows, std::int64_t stride) {
@@ -194,6 +245,7 @@ void SameConv::apply(Crew& crew, const PaddedRows& x, std::int64_t rows, float* 
                      Scratch& scratch, bool relu) const {
     const Panels& panels = panels_.view();
     PanelCall call{0, rows, x.data(), x.stride(), y, ldy, relu, nullptr};
+    if (applied_by_tiles(crew, panels, *kernels_, call, &planes, scratch)) return;
     if (!toom_taps(panels.taps) || rows < direct_below) return apply_direct(crew, panels, *kernels_, call, scratch);
     const std::int64_t outputs = toom_outputs(panels.taps), tiles = ceil_div(rows, outputs);
     const std::int64_t step = ceil_div(tiles, ceil_div(tiles, toom_tiles)) * outputs;

@@ -31,7 +31,7 @@ ABI_VERSION = 5
 
 STORAGE = {"fp32": 0, "q16": 1}  # SK_STORAGE_…
 
-ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: avx512, avx2, sse2, neon
+ISA_VARIABLE = "SOKUON_NATIVE_ISA"  # forces an instruction set: amx, avx512, avx2, sse2, neon
 
 LIBRARY_VARIABLE = "SOKUON_NATIVE_LIBRARY"  # another library file, for development
 
