@@ -1,5 +1,5 @@
-// Rows of 8-bit codes times a strip by tiles of matrices (AMX): the weights' panels are operands as they lie, 16 groups of
-// inputs of a panel being one tile. The sums are whole numbers, the same as everywhere.
+// Rows of 8-bit codes times a strip by tiles of matrices (AMX): the weights' panels are operands as they lie, 16 groups
+// of inputs of a panel being one tile. The sums are whole numbers, the same as everywhere.
 #pragma once
 
 #include <immintrin.h>
@@ -22,8 +22,8 @@ struct alignas(64) TileShape {
 };
 
 // Rows [row, row + first + second) of a strip of two panels: sums [first + second][32].
-SK_INLINE void accumulate_tiles(const Strip& strip, std::int64_t row, std::int64_t first, Fetch fetch, std::int64_t lines,
-                                std::int32_t* sums) {
+SK_INLINE void accumulate_tiles(const Strip& strip, std::int64_t row, std::int64_t first, Fetch fetch,
+                                std::int64_t lines, std::int32_t* sums) {
     const ByteProduct& p = strip.product;
     const std::int64_t stride = p.rows.stride;
     const std::uint8_t *x = p.rows.codes + row * stride, *const end = x + p.linear->inputs, *y = x + first * stride;

@@ -3,8 +3,8 @@
 
 #include <immintrin.h>
 
-#include "kernels/simd.h"
 #include <cstring>
+#include "kernels/simd.h"
 
 #include "kernels/tiles.h"
 
@@ -51,8 +51,9 @@ SK_INLINE void store_split(vec a, vec b, char* high, std::int64_t half) {
 // Numbers 2p and 2p + 1 of the inner dimension as rows of operands: [16][2], the low halves `half` bytes on.
 SK_INLINE void split_pair(vec even, vec odd, char* to, std::int64_t half) {
     const Halves x = split((__m512)even, (__m512)odd);
-    alignas(64) static constexpr std::uint16_t order[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                            8,  24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    alignas(64) static constexpr std::uint16_t order[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                            21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                            11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     const __m512i by = _mm512_load_si512(order);
     _mm512_store_si512(to, _mm512_permutexvar_epi16(by, x.high));
     _mm512_store_si512(to + half, _mm512_permutexvar_epi16(by, x.low));

@@ -1,5 +1,5 @@
-// Panels of the flow's layers (stack_kernels.h) by tiles: rows are split once, and a panel's codes, whole numbers of 16 bits,
-// are exactly two bfloat16 numbers; their scale comes at the end.
+// Panels of the flow's layers (stack_kernels.h) by tiles: rows are split once, and a panel's codes, whole numbers of 16
+// bits, are exactly two bfloat16 numbers; their scale comes at the end.
 #pragma once
 
 #include "kernels/panel_codes.h"
@@ -8,7 +8,8 @@
 namespace sk::SK_ISA {
 
 // Rows [first, last) of the split input, counted from the first that an output reads.
-static void split_input(const Panels& p, const PanelCall& call, const SplitRows& rows, std::int64_t first, std::int64_t last) {
+static void split_input(const Panels& p, const PanelCall& call, const SplitRows& rows, std::int64_t first,
+                        std::int64_t last) {
     const bool narrow = tile_steps(p.inputs, p.taps).narrow();
     const std::int64_t count = call.rows + p.taps - 1;  // behind them a row of zeros, for a pair of taps
     const auto part = [&](const float* from, int k) {
@@ -40,14 +41,16 @@ SK_INLINE void expand_panel(const Panels& p, std::int64_t column, char* to) {
             const TilePlace place = steps.place(i, tap);
             char* const at = to + place.step * 2 * half + place.depth / 2 * 64;
             for (int v = 0; v < N; ++v)
-                split_pair(load(codes + v * W), odd ? load(codes + panel_columns + v * W) : vec{}, at + v * tile_bytes, half);
+                split_pair(load(codes + v * W), odd ? load(codes + panel_columns + v * W) : vec{}, at + v * tile_bytes,
+                           half);
             if (!odd) codes -= panel_columns;
         }
 }
 
 // out = bias + scale c, optionally max(., 0), for `count` rows.
 template <int N>
-SK_INLINE void write_panel(const Panels& p, const PanelCall& call, const float* c, std::int64_t row, std::int64_t count) {
+SK_INLINE void write_panel(const Panels& p, const PanelCall& call, const float* c, std::int64_t row,
+                           std::int64_t count) {
     for (int v = 0; v < N; ++v) {
         const std::int64_t column = call.column + v * W;
         const vec scale = load(p.scales + column), bias = load(p.bias + column);

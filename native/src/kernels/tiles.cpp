@@ -24,7 +24,8 @@ namespace {
 
 // The points of one tile of the input, `d` time steps apart from t on; rows outside the signal read as zero.
 template <class T>
-SK_INLINE void transformed(const Signal& in, std::int64_t t, std::int64_t d, bool inside, int channel, vec slope, vec* v) {
+SK_INLINE void transformed(const Signal& in, std::int64_t t, std::int64_t d, bool inside, int channel, vec slope,
+                           vec* v) {
     vec x[T::points];
     for (int j = 0; j < T::points; ++j)
         x[j] = inside || in.has(t + j * d) ? leaky(load(in.row(t + j * d) + channel), slope) : vec{};
@@ -84,7 +85,8 @@ void expand_codes(const Conv& conv, int column, char* to) {
                 vec even[outer.points], odd[outer.points] = {};
                 group_filter<O>(codes + v * W, scales + v * W, scale_row, taps, even);
                 if (i + 1 < conv.inputs) group_filter<O>(codes + input + v * W, scales + v * W, scale_row, taps, odd);
-                for (int p = 0; p < outer.points; ++p) split_pair(even[p], odd[p], at + p * point + v * tile_bytes, half);
+                for (int p = 0; p < outer.points; ++p)
+                    split_pair(even[p], odd[p], at + p * point + v * tile_bytes, half);
             }
         }
     }
@@ -96,8 +98,8 @@ constexpr int product_plane(std::int64_t rows) {
     return static_cast<int>(rows) * N * W + 32;
 }
 
-// out = [out +] [residual +] bias + what the scheme makes of the products c [point][plane] for `count` of their rows; the
-// first output is that of time t.
+// out = [out +] [residual +] bias + what the scheme makes of the products c [point][plane] for `count` of their rows;
+// the first output is that of time t.
 template <Outer O, int N, bool Residual, bool Accumulate>
 SK_INLINE void write_rows(const Conv& conv, const ConvCall& call, const float* c, std::int64_t plane, std::int64_t t,
                           std::int64_t hi, std::int64_t count, int column) {
@@ -107,7 +109,8 @@ SK_INLINE void write_rows(const Conv& conv, const ConvCall& call, const float* c
     float* to = call.out.row(t) + column;
     const float* residual = Residual ? call.residual->row(t) + column : nullptr;
     for (std::int64_t r = 0; r < count; ++r, c += N * W) {
-        const std::int64_t left = ceil_div(hi - t - r * d * T::outputs, d), valid = left < T::outputs ? left : T::outputs;
+        const std::int64_t left = ceil_div(hi - t - r * d * T::outputs, d),
+                           valid = left < T::outputs ? left : T::outputs;
         for (int v = 0; v < N; ++v) {
             vec m[T::points], y[T::outputs];
             for (int p = 0; p < T::points; ++p) m[p] = load(c + p * plane + v * W);
@@ -127,8 +130,8 @@ SK_INLINE void write_rows(const Conv& conv, const ConvCall& call, const float* c
 }
 
 template <Outer O, int N>
-SK_INLINE void write(const Conv& conv, const ConvCall& call, const float* c, std::int64_t plane, std::int64_t t, std::int64_t hi,
-                     std::int64_t count, int column) {
+SK_INLINE void write(const Conv& conv, const ConvCall& call, const float* c, std::int64_t plane, std::int64_t t,
+                     std::int64_t hi, std::int64_t count, int column) {
     if (call.accumulate)
         write_rows<O, N, true, true>(conv, call, c, plane, t, hi, count, column);
     else if (call.residual)
@@ -192,7 +195,8 @@ void tile_products(const Conv& conv, const ConvCall& call, std::int64_t lo, std:
     int column = 0;
     for (; column + panel_columns <= conv.padded_outputs; column += panel_columns) {
         if (conv.weights.codes) expand_codes<O, 2>(conv, column, panel);
-        column_tiles<O, 2, Narrow>(conv, call, lo, hi, rows, halves, weights, column, codes_after<O>(conv, rows, column));
+        column_tiles<O, 2, Narrow>(conv, call, lo, hi, rows, halves, weights, column,
+                                   codes_after<O>(conv, rows, column));
         if (!conv.weights.codes) weights += panel_bytes;
     }
     if (column == conv.padded_outputs) return;
@@ -230,6 +234,7 @@ void last(const Signal& in, const LastConv& conv, float slope, std::int64_t lo, 
 constexpr TileKernels tile_kernels{split_input, tile_panel};
 
 extern const Kernels table;
-const Kernels table{SK_NAME, W, block_vectors * W, convolve, last, &avx512::stack_table, &avx512::duration_table, &tile_kernels};
+const Kernels table{SK_NAME,      W, block_vectors * W, convolve, last, &avx512::stack_table, &avx512::duration_table,
+                    &tile_kernels};
 
 }  // namespace sk::SK_ISA

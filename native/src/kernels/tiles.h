@@ -1,11 +1,12 @@
 // Convolution by tiles of matrices (AMX), whose products are of bfloat16 numbers: an operand is the sum of two.
 //
-// x = high + low + 2^-18 x, both with 8 significant bits, and a product is high high + high low + low high, summed in single
-// precision; low low is 2^-18 of it. That is three products of tiles for one of floats, exact to 107 dB, at 512
-// multiply-adds a cycle (a core's vectors do 32). Sums over 32 inputs, or over 16 inputs of two groups, are one instruction.
+// x = high + low + 2^-18 x, both with 8 significant bits, and a product is high high + high low + low high, summed in
+// single precision; low low is 2^-18 of it. That is three products of tiles for one of floats, exact to 107 dB, at 512
+// multiply-adds a cycle (a core's vectors do 32). Sums over 32 inputs, or over 16 inputs of two groups, are one
+// instruction.
 //
-// The convolution is direct or of one Toom-Cook level (toom_cook.h). Rows are transformed and split once, class by class of
-// the dilation, so that those of a tile lie side by side for every group of taps.
+// The convolution is direct or of one Toom-Cook level (toom_cook.h). Rows are transformed and split once, class by
+// class of the dilation, so that those of a tile lie side by side for every group of taps.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -69,8 +70,8 @@ SK_HEADER constexpr TileRows tile_rows_of(const Conv& conv, std::int64_t length)
     return {outputs, rows, block, steps.blocks * block, 2 * steps.blocks * block};
 }
 
-// The split input of one pass, in bytes: with room for the rest in the second-level cache; more where weights become operands
-// at use, which they do once a pass.
+// The split input of one pass, in bytes: with room for the rest in the second-level cache; more where weights become
+// operands at use, which they do once a pass.
 constexpr std::int64_t split_bytes_direct = 64 << 10;
 constexpr std::int64_t split_bytes_transformed = 320 << 10;
 constexpr std::int64_t split_bytes_codes = 1200 << 10;
