@@ -93,7 +93,7 @@ CONFIGS = {
 }
 
 
-ISAS = {"x86_64": ("avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
+ISAS = {"x86_64": ("amx", "avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
 
 
 @pytest.fixture(params=ISAS)

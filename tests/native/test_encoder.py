@@ -30,7 +30,7 @@ Inputs = dict[str, npt.NDArray[Any]]
 # Outputs are near unit size. Two FP32 evaluations in another order differ by some 1e-6 each after a dozen norms; a
 # wrong tap, head or bin differs by 1e-2 and more.
 TOLERANCE = 3e-5
-ISAS = {"x86_64": ("avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
+ISAS = {"x86_64": ("amx", "avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
 
 SHAPES = {
     "small": TinyVoice(),

@@ -58,7 +58,7 @@ SIZES = {
     "wavenet-wide": Sizes(heads=0, layers=1, channels=96, couplings=2),
 }
 
-ISAS = {"x86_64": ("avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
+ISAS = {"x86_64": ("amx", "avx512", "avx2", "sse2"), "aarch64": ("neon",)}.get(platform.machine(), ("",))
 
 
 @pytest.fixture(params=ISAS)
@@ -123,7 +123,9 @@ def test_codes_of_the_file_are_used_where_they_lie(folders: dict[str, Path], nam
     mapped = NativeFlow(without, "q16", codes)
     result = mapped.run(z, speaker, threads=2)
     assert reference.snr(result, truth(SIZES[name], z, speaker)) > CODED_DB
-    assert reference.snr(result, packed.run(z, speaker, threads=1).astype(np.float64)) > 100.0
+    # Tiles round each product's factors to 2^-18: what those few codes move is then rounded anew, in every layer.
+    alike_db = 94.0 if "amx" in (os.environ[native.ISA_VARIABLE] or native.isas()) else 100.0
+    assert reference.snr(result, packed.run(z, speaker, threads=1).astype(np.float64)) > alike_db
     assert mapped.weight_bytes == packed.weight_bytes
 
 
