@@ -16,9 +16,10 @@ sys.path.insert(0, str(ROOT / "training"))
 
 from sokuon_training import losses, published  # noqa: E402
 from sokuon_training.critic import Critics  # noqa: E402
-from sokuon_training.loop import Run  # noqa: E402
+from sokuon_training.latents import LatentMap  # noqa: E402
+from sokuon_training.loop import Run, half_convolutions  # noqa: E402
 from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS  # noqa: E402
-from sokuon_training.refine import prepared  # noqa: E402
+from sokuon_training.refine import prepared, train_critics  # noqa: E402
 
 BUILTIN = ROOT / "training" / "builtin"
 
@@ -31,6 +32,39 @@ def test_new_discriminators_keep_the_power_of_what_they_hear() -> None:
             _, inner = critics(0.1 * torch.randn(4, 8400), turn)
         for layers in inner:  # as torch draws weights, the last is a fifth of the first
             assert 0.4 < float(layers[-1].std() / layers[0].std()) < 2.5
+
+
+def test_discriminators_ask_what_separate_passes_would() -> None:
+    torch.manual_seed(0)
+    critics = Critics()
+    heard, made = 0.1 * torch.randn(2, 2, 4200)
+    leaf = made.clone().requires_grad_()
+    _, real_inner = critics(heard, 1)
+    scores, inner = critics(leaf, 1)
+    (losses.fooling_loss(scores) + 2 * losses.matching_loss(real_inner, inner)).backward()
+    before = [p.clone() for p in critics.parameters()]
+    optimizer = torch.optim.SGD(critics.parameters(), 1e-3)
+    _, asked = train_critics(critics, optimizer, heard, made, 1, matching=2.0)
+    torch.testing.assert_close(asked, leaf.grad)
+    assert any(not torch.equal(p, old) for p, old in zip(critics.parameters(), before, strict=True))
+
+
+def test_the_decoder_in_bf16_gives_fp32_sound_close_to_its_own() -> None:
+    torch.manual_seed(0)
+    decoder = published.decoder(BUILTIN)
+    z, speaker = torch.randn(1, 96, 12), torch.zeros(1, 32, 1)
+    with torch.no_grad():
+        wanted = decoder(z, speaker)
+        with half_convolutions(torch.device("cpu"), True):
+            made = decoder(z, speaker)
+    assert made.dtype == torch.float32
+    assert float((made - wanted).square().mean() / wanted.square().mean()) < 0.01
+
+
+def test_the_map_to_latents_of_the_published_voice_lies_beside_it() -> None:
+    latents = LatentMap.load(BUILTIN / "latents.npz")
+    assert latents.channels == 96
+    assert not set(PHASE_CHANNELS + CARRIER_CHANNELS) - set(latents.empty_channels.tolist())
 
 
 def test_mel_bands_forgive_another_noise_and_not_another_colour() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 
-from torch import Tensor, hann_window, nn, stft
+from torch import Tensor, channels_last, hann_window, nn, stft
 from torch.nn.functional import leaky_relu, pad
 from torch.nn.utils import weight_norm
 
@@ -45,7 +45,7 @@ class PeriodCritic(nn.Module):
         for conv in self.convs:
             x = leaky_relu(conv(x), SLOPE)  # [B, width, N / period / 3^i, period]
             inner.append(x)
-        return self.post(x), inner
+        return self.post(x).float(), inner
 
 
 class Critic(nn.Module):
@@ -79,11 +79,12 @@ class SpectrumCritic(nn.Module):
         shape = hann_window(self.window, device=sound.device)
         spectrum = stft(sound, self.window, self.window // 4, self.window, shape, return_complex=True)
         x = ((spectrum.abs() * (4 / self.window)).clamp_min(1e-4).log() / 4 + 1).unsqueeze(1)  # [B, 1, bins, time]
+        x = x.contiguous(memory_format=channels_last)
         inner = []
         for conv in self.convs:
             x = leaky_relu(conv(x), SLOPE)
             inner.append(x)
-        return self.post(x), inner
+        return self.post(x).float(), inner
 
 
 class Critics(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch.nn.utils import weight_norm  # the old form: its keys (weight_g, weight_v) are the voice format's
@@ -70,5 +71,6 @@ class Decoder(nn.Module):
             x = up(leaky_relu(x, SLOPE))  # [B, width / 2, F * rate]
             blocks = list(self.resblocks)[i * self.branches : (i + 1) * self.branches]
             x = sum((block(x) for block in blocks[1:]), blocks[0](x)) / self.branches
-        out: Tensor = self.conv_post(leaky_relu(x, LAST_SLOPE)).tanh()
+        with torch.autocast(x.device.type, enabled=False):  # 8 bits of sound would be heard
+            out: Tensor = self.conv_post(leaky_relu(x, LAST_SLOPE).float()).tanh()
         return out

@@ -126,6 +126,11 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
+def half_convolutions(device: torch.device, wanted: bool) -> torch.autocast:
+    """Inside it convolutions are computed in bf16 if that is wanted: for processors with AMX, and GPUs."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
 def _note_pid(path: Path) -> None:
     """Append this process to the list of running trainings, for whoever wants to pause them."""
     with path.open("a") as file:

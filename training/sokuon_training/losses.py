@@ -112,4 +112,4 @@ def fooling_loss(fake: list[Tensor]) -> Tensor:
 def matching_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
     """L1 between the discriminators' inner activations."""
     pairs = [(r, f) for rs, fs in zip(real, fake, strict=True) for r, f in zip(rs, fs, strict=True)]
-    return torch.stack([(r.detach() - f).abs().mean() for r, f in pairs]).sum() * (2 / len(real))
+    return torch.stack([(r.detach() - f).abs().mean().float() for r, f in pairs]).sum() * (2 / len(real))

@@ -1,6 +1,8 @@
 """Step 1b: text, frames per slot and F0 contours of every recording.
 
-`python -m sokuon_training.prepare METADATA.jsonl WORK_FOLDER` writes WORK_FOLDER/labels.json and latents.npz.
+`python -m sokuon_training.prepare METADATA.jsonl WORK_FOLDER` writes WORK_FOLDER/labels.json and latents.npz. To go on
+from a published voice its own map from features to latents is needed (`--latents`): fitted again, components may change
+their signs, because an eigenvector's sign is whatever the linear algebra library makes it.
 Each metadata line: name, text, kokoro_phonemes (one character a token), frames (one count per character and end).
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("metadata", type=Path)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--latents", type=Path, help="map of a published voice, instead of one fitted here")
     args = parser.parse_args()
     recordings = {r.name: r for r in load(args.work, held=None)}
     entries = [json.loads(line) for line in args.metadata.read_text(encoding="utf-8").splitlines()]
@@ -98,7 +102,9 @@ def main() -> None:
     (args.work / "labels.json").write_text(json.dumps([asdict(x) for x in kept], ensure_ascii=False), encoding="utf-8")
     sources = Counter(x.name.split("_")[0] for x in kept)
     print(f"kept {len(kept)} of {len(entries)}: {dict(sources)}")
-    if not (args.work / "latents.npz").exists():
+    if args.latents is not None:
+        shutil.copy(args.latents, args.work / "latents.npz")
+    elif not (args.work / "latents.npz").exists():
         some = list(recordings.values())[::3]
         envelope = np.concatenate([r.features.envelope for r in some])
         aperiodicity = np.concatenate([r.features.aperiodicity for r in some])

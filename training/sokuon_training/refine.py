@@ -27,7 +27,7 @@ from sokuon_training.decoder import Decoder
 from sokuon_training.features import HOP
 from sokuon_training.flow import Flow
 from sokuon_training.latents import LatentMap
-from sokuon_training.loop import Ema, Log, Run, device_of
+from sokuon_training.loop import Ema, Log, Run, device_of, half_convolutions
 from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS, as_channels, phasors
 from sokuon_training.speak import averaged
 from sokuon_training.texts import Batches, Item, read_labels
@@ -37,7 +37,6 @@ from sokuon_training.vocoder import CROP_FRAMES
 COHERENT, LINES = 0.5, 0.1
 MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
 REAL_PART = 4  # one in this many crops has real latents: the voice speaks with made ones
-CRITICS_RATE = 8e-4
 ALONE = 300  # steps that new discriminators learn alone
 MOST_NOISE = 0.15  # standard deviation on z
 
@@ -170,28 +169,31 @@ def main() -> None:
     parser.add_argument("--halve-every", type=int, default=3000)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the running average of the weights")
     parser.add_argument("--critics", action="store_true")
+    parser.add_argument("--critics-rate", type=float, default=2e-3)
     parser.add_argument("--spectral", type=float, default=3.0, help="weight of the other losses beside the critics'")
     parser.add_argument("--matching", type=float, default=2.0, help="weight of the critics' inner activations")
     parser.add_argument("--settle", type=float, default=0, help="minutes at the end in which the rates fall to 0")
+    parser.add_argument("--bf16", action="store_true", help="convolutions in bf16: for processors with AMX")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     device = device_of(args.device)
     torch.manual_seed(0)
     pairs = pairs_of(args.work, args.published, seed=0)
     decoder = prepared(args.published).to(device)
-    optimizer = torch.optim.AdamW(decoder.parameters(), args.rate, betas=(0.8, 0.99), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(decoder.parameters(), args.rate, betas=(0.8, 0.99), weight_decay=0.0, fused=True)
     run = Run(args.work / "refined.pt", args.minutes)
     average = Ema(decoder, args.average)
     run.keep(decoder=decoder, optimizer=optimizer, average=average)
     critics = Critics().to(device) if args.critics else None
     if critics is not None:
-        critic_optimizer = torch.optim.AdamW(critics.parameters(), CRITICS_RATE, betas=(0.8, 0.99))
+        critic_optimizer = torch.optim.AdamW(critics.parameters(), args.critics_rate, betas=(0.8, 0.99), fused=True)
         run.keep(critics=critics, critic_optimizer=critic_optimizer)
     if run.resume():
         torch.manual_seed(run.step)
         pairs.rng = np.random.default_rng(run.step)
     alone_until = 0 if "critics" in run.found else run.step + ALONE
     speaker = torch.zeros(args.batch, CONFIG.gin_channels, 1, device=device)
+    half = half_convolutions(device, args.bf16)
     log = Log(every=25)
     genuine = args.batch // REAL_PART  # only these have a phase that the sound has to follow exactly
     for step in run.steps(args.steps):
@@ -201,28 +203,31 @@ def main() -> None:
         z, sound = (x.to(device) for x in pairs.batch(args.batch))
         judged = 0.0
         if critics is not None:
-            set_rate(critic_optimizer, CRITICS_RATE * settling)
+            set_rate(critic_optimizer, args.critics_rate * settling)
             heard = sound[genuine:]  # the discriminators compare what the acoustic model's latents give
             if step < alone_until:
-                with torch.no_grad():
+                with torch.no_grad(), half:
                     made = decoder(z[genuine:], speaker[genuine:])[:, 0]
-                judged, _ = train_critics(critics, critic_optimizer, heard, made, step)
+                with half:
+                    judged, _ = train_critics(critics, critic_optimizer, heard, made, step, args.matching)
                 log.add(step + 1, critic=judged)
                 continue
-        fake = decoder(z, speaker)[:, 0]
+        with half:
+            fake = decoder(z, speaker)[:, 0]
         coherent = losses.coherent(fake[:genuine], sound[:genuine])
         lines = losses.lines(fake, sound, HOP)
         if critics is None:
             spectral = losses.spectral(fake, sound)
             total = spectral + COHERENT * coherent + LINES * lines
+            optimizer.zero_grad()
+            total.backward()
         else:
             made, spectral = fake[genuine:], losses.mel(fake, sound)
-            judged, real_inner = train_critics(critics, critic_optimizer, heard, made.detach(), step)
-            scores, inner = critics(made, step)
-            fooling = losses.fooling_loss(scores) + args.matching * losses.matching_loss(real_inner, inner)
-            total = args.spectral * (spectral + COHERENT * coherent + LINES * lines) + fooling
-        optimizer.zero_grad()
-        total.backward()
+            with half:
+                judged, asked = train_critics(critics, critic_optimizer, heard, made, step, args.matching)
+            total = args.spectral * (spectral + COHERENT * coherent + LINES * lines)
+            optimizer.zero_grad()
+            torch.autograd.backward([total, made], [None, asked])
         norm = torch.nn.utils.clip_grad_norm_(decoder.parameters(), 5.0 if critics is None else 100.0)
         optimizer.step()
         average.update(decoder)
@@ -243,15 +248,20 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def train_critics(
-    critics: Critics, optimizer: torch.optim.Optimizer, heard: Tensor, made: Tensor, turn: int
-) -> tuple[float, list[list[Tensor]]]:
-    """One step of the discriminators: their loss, and their inner activations for real sound before the step."""
-    scores, inner = critics(heard, turn)
-    judgement = losses.critic_loss(scores, critics(made, turn)[0])
+    critics: Critics, optimizer: torch.optim.Optimizer, heard: Tensor, made: Tensor, turn: int, matching: float
+) -> tuple[float, Tensor]:
+    """One step of the discriminators: their loss, and the gradient at `made` of what fooling them and matching their
+    inner activations costs, both as they were before the step: one pass over each sound serves all three."""
+    made = made.detach().requires_grad_()
+    real_scores, real_inner = critics(heard, turn)
+    scores, inner = critics(made, turn)
+    fooling = losses.fooling_loss(scores) + matching * losses.matching_loss(real_inner, inner)
+    (asked,) = torch.autograd.grad(fooling, made, retain_graph=True)
+    judgement = losses.critic_loss(real_scores, scores)
     optimizer.zero_grad()
-    judgement.backward()
+    judgement.backward(inputs=list(critics.parameters()))
     optimizer.step()
-    return float(judgement.detach()), inner
+    return float(judgement.detach()), asked
 
 
 if __name__ == "__main__":

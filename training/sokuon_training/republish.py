@@ -1,4 +1,4 @@
-"""A voice folder whose decoder and flow are those of refine.py and carry.py; all else is as published.
+"""A voice folder whose decoder is that of refine.py, and its flow carry.py's where it ran; all else is as published.
 
 `python -m sokuon_training.republish WORK_FOLDER training/builtin OUT_FOLDER`
 """
@@ -30,8 +30,9 @@ from sokuon_training.texts import STYLES, style_vectors
 def voice_tensors(work: Path, folder: Path, temper: float = 1.0) -> dict[str, Tensor]:
     """All tensors of the voice; the prior's spread times `temper`."""
     weights = published.tensors(folder, "")
-    weights = {k: v for k, v in weights.items() if not k.startswith(("dec.", "flow."))}
-    weights |= {f"flow.{k}": v for k, v in averaged(work / "carried.pt").items()}
+    weights = {k: v for k, v in weights.items() if not k.startswith("dec.")}
+    if (work / "carried.pt").exists():
+        weights |= {f"flow.{k}": v for k, v in averaged(work / "carried.pt").items()}
     decoder = Decoder(CONFIG)
     decoder.load_state_dict(averaged(work / "refined.pt"))
     torch.nn.init.zeros_(decoder.cond.weight)  # there is one speaker, and it was trained with a zero vector
@@ -64,6 +65,7 @@ def main() -> None:
     halved = {k: v.half() for k, v in voice_tensors(args.work, args.published, args.temper).items()}
     save_voice(halved, CONFIG, args.out / "voice", VoiceInfo(NAME, tuple(STYLES), SAMPLE_RATE), style_vectors())
     shutil.copytree(args.published / "bert", args.out / "bert", dirs_exist_ok=True)
+    shutil.copy(args.work / "latents.npz", args.out)
     size = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
     print(f"{args.out}: {len(halved)} tensors, {size / 1e6:.1f} MB")
 
