@@ -5,13 +5,12 @@
 #include <immintrin.h>
 
 #include "kernels/byte_product.h"
+#include "kernels/tiles.h"
 
 namespace sk::SK_ISA {
 
-constexpr int tile_inputs = 16 * group_inputs;
-constexpr int tile_rows = 16;
+constexpr int tile_inputs = tile_bytes / group_bytes * group_inputs;
 constexpr std::int64_t least_tiled_rows = 4;
-constexpr int tile_bytes = 1024;
 
 // Tiles 0, 1 and 4 have `first` rows, 2, 3 and 5 `second`: sums of two panels by two blocks of rows, and rows of codes.
 struct alignas(64) TileShape {

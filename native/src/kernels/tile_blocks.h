@@ -203,4 +203,24 @@ SK_INLINE void small_block(const Operand& a, TileSteps steps, const char* b, flo
     _tile_stored(0, c, 64);
 }
 
+// Rows of the largest block of 16 N outputs.
+template <int N>
+constexpr int most_rows = N == 2 ? 2 * tile_rows : 4 * tile_rows;
+
+// How many of `left` rows the next block has: all it can, or 16.
+template <int N>
+SK_INLINE int rows_of_next(std::int64_t left) {
+    return left > most_rows<N> - tile_rows ? most_rows<N> : tile_rows;
+}
+
+// `rows` rows (rows_of_next) times 16 N outputs of all steps into c [rows][16 N].
+template <int N, int Stride>
+SK_INLINE void block(int rows, const Operand& a, TileSteps steps, const char* b, float* c, Fetch& fetch) {
+    const bool whole = rows == most_rows<N>;
+    if constexpr (N == 2)
+        whole ? wide_block<Stride>(a, steps, b, c, fetch) : flat_block<Stride>(a, steps, b, c, fetch);
+    else
+        whole ? tall_block<Stride>(a, steps, b, c, fetch) : small_block<Stride>(a, steps, b, c, fetch);
+}
+
 }  // namespace sk::SK_ISA

@@ -64,23 +64,19 @@ SK_INLINE void write_panel(const Panels& p, const PanelCall& call, const float* 
 
 template <int N, int Stride>
 SK_INLINE void panel_tiles(const Panels& p, const PanelCall& call, const SplitRows& rows) {
-    constexpr int most = N == 2 ? 2 * tile_rows : 4 * tile_rows;
     const TileSteps steps = tile_steps(p.inputs, p.taps);
     char* const weights = reinterpret_cast<char*>(call.scratch);
-    alignas(64) float c[most * N * W];
+    alignas(64) float c[most_rows<N> * N * W];
     expand_panel<N>(p, call.column, weights);
     _tile_loadconfig(&whole_tiles);
     Fetch fetch{weights, 0};
     for (std::int64_t j = 0; j < call.rows;) {
         const Operand a{rows.data + j * Stride, (Stride == tile_depth ? 2 : 1) * Stride, rows.block, rows.half};
-        const bool whole = call.rows - j > most - tile_rows;
+        const int done = rows_of_next<N>(call.rows - j);
         settle();
-        if constexpr (N == 2)
-            whole ? wide_block<Stride>(a, steps, weights, c, fetch) : flat_block<Stride>(a, steps, weights, c, fetch);
-        else
-            whole ? tall_block<Stride>(a, steps, weights, c, fetch) : small_block<Stride>(a, steps, weights, c, fetch);
+        block<N, Stride>(done, a, steps, weights, c, fetch);
         settle();
-        const std::int64_t done = whole ? most : tile_rows, here = call.rows - j < done ? call.rows - j : done;
+        const std::int64_t here = call.rows - j < done ? call.rows - j : done;
         write_panel<N>(p, call, c, j, here);
         j += here;
     }

@@ -94,9 +94,7 @@ void expand_codes(const Conv& conv, int column, char* to) {
 
 // Floats of one point's products: not all of them in the same sets of the first-level cache.
 template <int N>
-constexpr int product_plane(std::int64_t rows) {
-    return static_cast<int>(rows) * N * W + 32;
-}
+constexpr int product_plane = most_rows<N> * N * W + 32;
 
 // out = [out +] [residual +] bias + what the scheme makes of the products c [point][plane] for `count` of their rows;
 // the first output is that of time t.
@@ -147,26 +145,19 @@ void column_tiles(const Conv& conv, const ConvCall& call, std::int64_t lo, std::
     using T = OuterTransform<O>;
     const TileSteps steps = tile_steps(conv.inputs, conv.groups);
     constexpr int stride = Narrow ? tile_depth : 2 * tile_depth;
-    constexpr int most = N == 2 ? 2 * tile_rows : 4 * tile_rows;
-    constexpr int plane = product_plane<N>(most);
+    constexpr int plane = product_plane<N>;
     const std::int64_t point = steps.count() * 2 * N * tile_bytes, d = conv.dilation;
     alignas(64) float c[T::points * plane];
     for (std::int64_t k = 0; k < d; ++k) {
         const std::int64_t count = ceil_div(ceil_div(hi - lo - k, d), T::outputs);  // of this class
         for (std::int64_t j = 0; j < count;) {
-            const bool whole = count - j > most - tile_rows;
+            const int done = rows_of_next<N>(count - j);
             Operand a{split + (k * rows.rows + j) * stride, (Narrow ? 2 : 1) * stride, rows.block, rows.half};
             settle();
-            for (int p = 0; p < T::points; ++p, a.at += rows.point) {
-                const char* const w = weights + p * point;
-                float* const to = c + p * plane;
-                if constexpr (N == 2)
-                    whole ? wide_block<stride>(a, steps, w, to, fetch) : flat_block<stride>(a, steps, w, to, fetch);
-                else
-                    whole ? tall_block<stride>(a, steps, w, to, fetch) : small_block<stride>(a, steps, w, to, fetch);
-            }
+            for (int p = 0; p < T::points; ++p, a.at += rows.point)
+                block<N, stride>(done, a, steps, weights + p * point, c + p * plane, fetch);
             settle();
-            const std::int64_t done = whole ? most : tile_rows, here = count - j < done ? count - j : done;
+            const std::int64_t here = count - j < done ? count - j : done;
             write<O, N>(conv, call, c, plane, lo + k + d * T::outputs * j, hi, here, column);
             j += here;
         }

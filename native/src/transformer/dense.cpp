@@ -46,21 +46,29 @@ std::int64_t code_count(int taps, int inputs, int outputs) {
 
 std::int64_t panel_count(const Panels& panels) { return ceil_div(panels.padded_outputs, panel_columns); }
 
+// body(call, first) for each part of a step: a panel over `parts.step` units of `unit` rows from unit `first` on.
+template <class Body>
+void by_parts(Crew& crew, const Split& parts, std::int64_t unit, const PanelCall& call, Scratch& scratch,
+              const Body& body) {
+    crew.parallel(parts.parts(), [&](std::int64_t part, int worker) {
+        const std::int64_t first = parts.first(part);
+        PanelCall mine = call;
+        mine.rows = std::min(parts.step * unit, call.rows - first * unit);
+        if (mine.rows <= 0) return;
+        mine.column = parts.panel(part) * panel_columns;
+        mine.in += first * unit * call.in_stride;
+        mine.out += first * unit * call.out_stride;
+        mine.scratch = scratch.of(worker);
+        body(mine, first);
+    });
+}
+
 // The direct form of every layer.
 void apply_direct(Crew& crew, const Panels& panels, const Kernels& kernels, PanelCall call, Scratch& scratch) {
     scratch.reserve(crew.size(), direct_scratch(panels));
     const Split parts = split(panel_count(panels), call.rows, least_direct_rows, crew.size());
-    crew.parallel(parts.parts(), [&](std::int64_t part, int worker) {
-        const std::int64_t first = parts.first(part);
-        PanelCall mine = call;
-        mine.rows = std::min(parts.step, call.rows - first);
-        if (mine.rows <= 0) return;
-        mine.column = parts.panel(part) * panel_columns;
-        mine.in += first * call.in_stride;
-        mine.out += first * call.out_stride;
-        mine.scratch = scratch.of(worker);
-        kernels.stack->product(panels, mine);
-    });
+    by_parts(crew, parts, 1, call, scratch,
+             [&](const PanelCall& mine, std::int64_t) { kernels.stack->product(panels, mine); });
 }
 
 // A layer by tiles, one pass: the rows split, then panel by panel.
@@ -74,14 +82,7 @@ void apply_tiles(Crew& crew, const Panels& panels, const Kernels& kernels, const
         const std::int64_t first = part * split_rows_per_part;
         kernels.tiles->split_input(panels, call, rows, first, std::min(first + split_rows_per_part, read));
     });
-    crew.parallel(parts.parts(), [&](std::int64_t part, int worker) {
-        const std::int64_t first = parts.first(part);
-        PanelCall mine = call;
-        mine.rows = std::min(parts.step, call.rows - first);
-        if (mine.rows <= 0) return;
-        mine.column = parts.panel(part) * panel_columns;
-        mine.out += first * call.out_stride;
-        mine.scratch = scratch.of(worker);
+    by_parts(crew, parts, 1, call, scratch, [&](const PanelCall& mine, std::int64_t first) {
         kernels.tiles->panel(panels, mine, {rows.data + first * steps.row_bytes, rows.block, rows.half});
     });
 }
@@ -122,14 +123,7 @@ void apply_toom(Crew& crew, const Panels& panels, const Kernels& kernels, const 
         const std::int64_t first = part * tiles_per_part;
         kernels.stack->toom_input(panels, call, planes, first, std::min(first + tiles_per_part, tiles));
     });
-    crew.parallel(parts.parts(), [&](std::int64_t part, int worker) {
-        const std::int64_t first = parts.first(part);
-        PanelCall mine = call;
-        mine.rows = std::min(parts.step * outputs, call.rows - first * outputs);
-        if (mine.rows <= 0) return;
-        mine.column = parts.panel(part) * panel_columns;
-        mine.out += first * outputs * call.out_stride;
-        mine.scratch = scratch.of(worker);
+    by_parts(crew, parts, outputs, call, scratch, [&](const PanelCall& mine, std::int64_t first) {
         kernels.stack->toom_panel(panels, mine, {planes.data + first * row, plane, row});
     });
 }
