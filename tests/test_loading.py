@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from tiny_voice import TinyVoice, make_tiny_voice
 
 import sokuon
 from sokuon.convert.products import Precision
-from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
+from sokuon.engine import Engine
+from sokuon.errors import MissingExtraError, OptionError, VoiceError, VoiceNotFoundError
 from sokuon.loading import _PRECISIONS, check_precision
+from sokuon.networks.threads import thread_count
+from sokuon.text.dictionary import DictionaryWord
 
 
 def test_folders_may_be_strings(converted: Path) -> None:
@@ -149,3 +153,36 @@ def test_a_dictionary_of_another_kind_is_refused() -> None:
     for wrong in ("words.csv", {}):
         with pytest.raises(OptionError, match=r"dictionary must be a sokuon\.UserDictionary"):
             sokuon.load(dictionary=wrong)  # type: ignore[arg-type]
+
+
+def opened(engine: Engine) -> bool:
+    return engine._front_end._current().analyzer._jtalk is not None
+
+
+@pytest.mark.skipif(thread_count(2) == 1, reason="this machine has one processor")
+def test_the_dictionary_opens_beside_the_networks(converted: Path) -> None:
+    voice, bert = converted / "voice", converted / "bert"
+    assert opened(sokuon.load(voice, bert=bert, threads=2))
+    assert "sokuon-open" not in {thread.name for thread in threading.enumerate()}
+    words = sokuon.UserDictionary()
+    words.add(DictionaryWord("速音", "ソクオン"))
+    engine = sokuon.load(voice, bert=bert, threads=2, dictionary=words)
+    assert not opened(engine)  # its words are compiled first, which may take longer than the networks
+    assert engine._front_end.phonemize("速音。").symbols[1:7] == tuple("sokuoN")
+
+
+def test_one_thread_stays_one(converted: Path) -> None:
+    assert not opened(sokuon.load(converted / "voice", bert=converted / "bert", threads=1))
+
+
+def test_what_keeps_the_dictionary_from_opening_is_said_at_the_first_text(
+    converted: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise MissingExtraError("OpenJTalk cannot be loaded")
+
+    monkeypatch.setattr("sokuon.text.openjtalk.analyzer.load_binding", missing)
+    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=2)
+    with pytest.raises(MissingExtraError, match="OpenJTalk cannot be loaded"):
+        engine.speak("はい。")
+    assert capsys.readouterr().err == ""

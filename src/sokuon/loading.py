@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from sokuon.engine import Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
@@ -21,11 +25,7 @@ from sokuon.speaking import LoadedVoice
 from sokuon.storage.cache import cached
 from sokuon.text import Accents, FrontEnd
 from sokuon.text.dictionary import UserDictionary
-from sokuon.voices.berts import find_bert
 from sokuon.voices.builtin import BUILTIN, builtin_bert
-from sokuon.voices.published import find_bert_weights
-from sokuon.voices.source_files import voice_files
-from sokuon.voices.sources import resolve
 from sokuon.voices.voice import Voice
 
 _log = logging.getLogger("sokuon.loading")
@@ -63,11 +63,35 @@ def load(
     """
     opener = Opener(Runtime(thread_count(threads), backend, weights), precision)
     warn_if_slow(backend)
-    folder = BUILTIN / "voice" if voice is None else resolve(voice, model)
-    bert_folder = (
-        builtin_bert(precision) if voice is None and bert is None else find_bert(folder, bert, lambda: download)
-    )
-    return Engine(open_voice(folder, opener.bert(bert_folder), opener.runtime), FrontEnd(dictionary, accents), opener)
+    front_end = FrontEnd(dictionary, accents)
+    with _beside(front_end.open, opener.runtime.threads):
+        folder = BUILTIN / "voice" if voice is None else _resolved(voice, model)
+        built_in = voice is None and bert is None
+        bert_folder = builtin_bert(precision) if built_in else _found_bert(folder, bert, lambda: download)
+        loaded = open_voice(folder, opener.bert(bert_folder), opener.runtime)
+    return Engine(loaded, front_end, opener)
+
+
+@contextmanager
+def _beside(work: Callable[[], None], threads: int) -> Iterator[None]:
+    """Does `work`, which must not take long, on a thread of its own while the block runs, where there may be two.
+
+    What it raises is lost: it is work that is done again where it was not done.
+    """
+    if threads == 1:
+        yield
+        return
+
+    def try_to() -> None:
+        with suppress(Exception):
+            work()
+
+    thread = threading.Thread(target=try_to, name="sokuon-open")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 class Opener:
@@ -102,14 +126,27 @@ class Opener:
     ) -> LoadedVoice:
         """See VoiceOpener."""
         runtime = self.runtime if threads is None else replace(self.runtime, threads=thread_count(threads))
-        shared = first.bert if bert is None else self.bert(resolve(bert, kind="bert"))
-        return open_voice(resolve(voice), shared, runtime)
+        shared = first.bert if bert is None else self.bert(_resolved(bert, kind="bert"))
+        return open_voice(_resolved(voice), shared, runtime)
+
+
+# The built-in voice needs nothing that knows of places: 20 ms to import.
+def _resolved(place: str | Path, model: str | None = None, kind: Literal["voice", "bert"] = "voice") -> Path:
+    from sokuon.voices.sources import resolve
+
+    return resolve(place, model, kind)
+
+
+def _found_bert(voice: Path, bert: str | Path | None, may_fetch: Callable[[], bool]) -> Path:
+    from sokuon.voices.berts import find_bert
+
+    return find_bert(voice, bert, may_fetch)
 
 
 def _bert_of(voice: Path, bert: Path | None, precision: str) -> Path:
     if voice.resolve() == (BUILTIN / "voice").resolve():
         return builtin_bert(precision)
-    return find_bert(voice, bert, lambda: False)
+    return _found_bert(voice, bert, lambda: False)
 
 
 def open_voice(folder: Path, bert: Bert, runtime: Runtime) -> LoadedVoice:
@@ -128,6 +165,8 @@ def converted_voice(source: Path) -> Path:
     """`source` itself if it is a converted folder, else its conversion in the cache."""
     if (source / MANIFEST).is_file():
         return source
+    from sokuon.voices.source_files import voice_files
+
     files = voice_files(source)
     return cached("voices", files.all, lambda _, target: _convert_voice(source, target), name=files.name)
 
@@ -138,6 +177,8 @@ def converted_bert(folder: Path, precision: str) -> Path:
         raise VoiceNotFoundError(f"{folder} is not a folder; give the folder of a BERT.")
     if (folder / BERT_MANIFEST).is_file():
         return folder
+    from sokuon.voices.published import find_bert_weights
+
     check_precision(precision)
     files = [find_bert_weights(folder), folder / "config.json", folder / "vocab.txt"]
     return cached("berts", files, lambda source, target: _convert_bert(source, target, precision), precision)

@@ -112,11 +112,12 @@ def audible(pieces: Iterable[Audio], text: str) -> Iterator[Audio]:
 
 
 def _write_beside(timeline: Timeline, destination: Destination) -> None:
-    from sokuon.audio.subtitles import subtitles
     from sokuon.storage.files import write_atomically
-    from sokuon.text.markup import without_markup
 
     if destination.subtitles is not None:
+        from sokuon.audio.subtitles import subtitles
+        from sokuon.text.markup import without_markup
+
         shown = [replace(sentence, text=without_markup(sentence.text)) for sentence in timeline.sentences]
         text = subtitles(shown, _kind(destination.subtitles), timeline.phonemes)
         write_atomically(destination.subtitles, text.encode())

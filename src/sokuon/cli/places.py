@@ -59,11 +59,11 @@ def find_both(
     voice: str | None, model: str | None, bert: str | None, yes: bool, quiet: bool
 ) -> tuple[Path | None, Path | None]:
     """Voice and BERT as places of this machine, fetched where they must be; None for what is built in."""
+    if voice is None and bert is None:
+        return None, None
     from sokuon.voices.berts import QUESTION, find_bert
     from sokuon.voices.sources import resolve
 
-    if voice is None and bert is None:
-        return None, None
     with watching(quiet) as watch:
         if voice is None:
             return None, resolve(str(bert), kind="bert", watch=watch)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sokuon.text.words import Forced
 
 DEFAULT_PRIORITY = 8
-_PLAIN = re.compile(r"[ぁ-ゖァ-ヺー一-鿿㐀-䶿々〇]+")
+_PLAIN = "[ぁ-ゖァ-ヺー一-鿿㐀-䶿々〇]+"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class DictionaryWord:
     @property
     def is_plain(self) -> bool:
         """True if OpenJTalk sees the surface as it stands: only kana and kanji."""
-        return bool(_PLAIN.fullmatch(self.surface))
+        return bool(re.fullmatch(_PLAIN, self.surface))
 
     def csv(self) -> str:
         """The row of a MeCab dictionary source."""

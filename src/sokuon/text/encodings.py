@@ -16,9 +16,9 @@ _MARKS = (
 )  # fmt: skip
 _ISO_2022 = re.compile(rb"\x1b(\$[@B]|\$\(D|\([BIJ])")
 _CANDIDATES = ("cp932", "euc_jp", "utf-16-le", "utf-16-be")
-_JAPANESE = re.compile("[ぁ-んァ-ヶー、。「」・！？\u3000\n\r]")
-_KANA = re.compile("[ぁ-んァ-ヶ]")
-_LIKELY = re.compile("[一-鿿々 -~Ａ-ｚ０-９｡-ﾟ…（）『』【】〜～―①-⓿㈠-㏿\t]")
+_JAPANESE = "[ぁ-んァ-ヶー、。「」・！？\u3000\n\r]"  # these three are compiled for what is not UTF-8, and kept by `re`
+_KANA = "[ぁ-んァ-ヶ]"
+_LIKELY = "[一-鿿々 -~Ａ-ｚ０-９｡-ﾟ…（）『』【】〜～―①-⓿㈠-㏿\t]"
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")  # in no text, but in what is read in a wrong encoding
 _ENOUGH = 0.6  # text of kanji alone has 0.6, another encoding's bytes have half as much
 
@@ -88,7 +88,7 @@ def _guesses(data: bytes) -> Iterator[tuple[float, str]]:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if not text or _CONTROL.search(text) or (encoding.startswith("utf-16") and not _KANA.search(text)):
+        if not text or _CONTROL.search(text) or (encoding.startswith("utf-16") and not re.search(_KANA, text)):
             continue  # any two bytes are a character of UTF-16, most of them a kanji
-        weight = len(_JAPANESE.findall(text)) + _ENOUGH * len(_LIKELY.findall(text))
+        weight = len(re.findall(_JAPANESE, text)) + _ENOUGH * len(re.findall(_LIKELY, text))
         yield weight / len(text), text

@@ -71,6 +71,10 @@ class FrontEnd:
         self._lock = ForkSafeLock()
         self._tools: _Tools | None = None
 
+    def open(self) -> None:
+        """Open OpenJTalk's dictionary now. Words of the user's own, which may take a second, wait for a text."""
+        self._current().analyzer.open()
+
     def sentences(self, text: str) -> Iterator[Sentence]:
         """The sentences of a text of any length, analysed one after the other as they are asked for."""
         if not isinstance(text, str):

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 
 from sokuon.text.tables import FOREIGN_MORAE, MORAE, PUNCTUATION
 
 _LONG = "ー"
 
 
-def _pattern(table: Mapping[str, tuple[str, ...]]) -> re.Pattern[str]:
-    return re.compile("|".join(sorted(map(re.escape, table), key=len, reverse=True)) + "|.", re.DOTALL)
-
-
-_MORA, _FOREIGN_MORA = _pattern(MORAE), _pattern(FOREIGN_MORAE)
 _PROLONGABLE = frozenset("aiueoNq")
+
+
+@cache
+def _pattern(foreign: bool) -> re.Pattern[str]:
+    morae = sorted(map(re.escape, FOREIGN_MORAE if foreign else MORAE), key=len, reverse=True)
+    return re.compile("|".join(morae) + "|.", re.DOTALL)
 
 
 def split_morae(kana: str) -> list[str]:
     """Cut katakana into morae by longest match; an unknown character is a piece of its own."""
-    return _MORA.findall(kana)
+    return _pattern(foreign=False).findall(kana)
 
 
 def count_morae(kana: str) -> int:
@@ -52,7 +54,7 @@ def word_phones(readings: Sequence[str], foreign: bool = False) -> list[list[str
 def _kana_phones(kana: str, previous: str, foreign: bool) -> list[str]:
     phones: list[str] = []
     table = FOREIGN_MORAE if foreign else MORAE
-    for mora in (_FOREIGN_MORA if foreign else _MORA).findall(kana):
+    for mora in _pattern(foreign).findall(kana):
         if mora == _LONG:
             last = (phones[-1] if phones else previous)[-1:]
             phones.append(last if last in _PROLONGABLE or (phones and last) else "-")

@@ -15,7 +15,7 @@ from sokuon.text.rules.corrections import correct
 from sokuon.text.rules.dates import read_dates
 from sokuon.text.rules.emoticons import read_emoticons
 from sokuon.text.rules.numbers import read_money, read_numbers
-from sokuon.text.rules.rule import SOFT
+from sokuon.text.rules.rule import SOFT, Rule, apply, rule
 from sokuon.text.rules.symbols import after, before_folding
 from sokuon.text.rules.units import read_units
 from sokuon.text.rules.web import read_addresses
@@ -29,9 +29,11 @@ _ACCENTED = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
 _LATIN_LETTERS = str.maketrans(
     {"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "ł": "l", "đ": "d", "ı": "i"}
 )
-_KANJI_RANGE = re.compile("(?<=[一-鿿])[~〜](?=[一-鿿])")
-_PROLONGED = re.compile("(?<=[ぁ-ゖァ-ヺー一-鿿々])[~〜]")
-_WAVES = re.compile("[~〜]")
+_WAVES: tuple[Rule, ...] = (
+    rule("(?<=[一-鿿])[~〜](?=[一-鿿])", "から", "~〜"),
+    rule("(?<=[ぁ-ゖァ-ヺー一-鿿々])[~〜]", "ー", "~〜"),
+    rule("[~〜]", "", "~〜"),
+)
 _KEPT = re.compile(f"({FORCED}|{SOFT}+|[^\\S\n]+|[0-9]+|[\U00020000-\U0003ffff]+)")
 _EDGE = "!?…,.'\\-"
 _IDLE_BREAK = re.compile(f"^[{SOFT} ]+|[{SOFT} ]+$|(?<=[{_EDGE}])[{SOFT} ]+|[{SOFT} ]+(?=[{_EDGE}])")
@@ -65,7 +67,7 @@ def _without_accent(match: re.Match[str]) -> str:
 
 def _tidy(text: str) -> str:
     """Wave dashes, punctuation, breaks: only what OpenJTalk and the voices know is left."""
-    text = _WAVES.sub("", _PROLONGED.sub("ー", _KANJI_RANGE.sub("から", text)))
+    text = apply(_WAVES, text)
     text = "".join(piece if _KEPT.fullmatch(piece) else fold(piece) for piece in _KEPT.split(text))
     text = _VOICING_MARKS.sub("", text)
     return _BREAK.sub(",", _IDLE_BREAK.sub("", text))

@@ -25,11 +25,8 @@ _SENTENCE = re.compile(rf"(?:{_IN_ADDRESS}|[^{_ENDING}])*(?:{_END})|(?:{_IN_ADDR
 # Of a text that is still being written: an ASCII mark may turn out to stand in an address.
 _FINISHED = re.compile(r"(?:[。！？\n]|[!?](?=[^A-Za-z0-9!?]))[」』）)]*")
 _SPEECH = re.compile(f"[ぁ-ゖァ-ヶ一-鿿々〆〇A-Za-z0-9Ａ-Ｚａ-ｚ０-９ｦ-ﾟ{FORCED}]")
-_CUTS = (
-    re.compile(r"[、,，;；…]+[」』）)]?|[.．](?=\s)"),
-    re.compile(r"\s+|[」』）)]"),
-    re.compile(r"(?<=[ぁ-ん])(?=[一-鿿ァ-ヺA-Za-z])"),
-)
+# Compiled for the first text that is too long, and kept by `re`.
+_CUTS = (r"[、,，;；…]+[」』）)]?|[.．](?=\s)", r"\s+|[」』）)]", "(?<=[ぁ-ん])(?=[一-鿿ァ-ヺA-Za-z])")
 
 
 def split_sentences(text: str) -> Iterator[str]:
@@ -99,8 +96,8 @@ def split_long(sentence: str, limit: int = MAX_CHARACTERS) -> Iterator[str]:
 
 def _best_cut(sentence: str, start: int, limit: int) -> int:
     """The last good place in the second half of the window, else its end."""
-    for pattern in _CUTS:
-        places = [match.end() for match in pattern.finditer(sentence, start + (limit - start) // 2, limit)]
+    for cut in _CUTS:
+        places = [match.end() for match in re.compile(cut).finditer(sentence, start + (limit - start) // 2, limit)]
         if places:
             return places[-1]
     return limit

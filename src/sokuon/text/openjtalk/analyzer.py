@@ -1,8 +1,8 @@
 """OpenJTalk (by its binding pyopenjtalk-plus, see `binding.py`): one analysis per sentence.
 
 OpenJTalk keeps its buffers in the instance, so each instance is used under its own lock; a user dictionary belongs to
-an instance, not to the process. The dictionary is opened at the first analysis. The binding's Sudachi correction stays
-off: it costs 200 MB of memory and corrects few readings.
+an instance, not to the process. The dictionary is opened at the first analysis, or by `open`. The binding's Sudachi
+correction stays off: it costs 200 MB of memory and corrects few readings.
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ class Analyzer:
         """In a forked child: another thread was in the middle of an analysis, so open OpenJTalk again."""
         _ABANDONED.append(self._jtalk)
         self._jtalk = None
+
+    def open(self) -> None:
+        """Open the dictionary now; with words of the user's own, which are compiled first, not before a text."""
+        with self._lock:
+            if self._jtalk is None and not self._user_words:
+                self._jtalk = _open("")
 
     def analyze(self, text: str, forced: Sequence[Forced] = ()) -> Analysis:
         """Words and full-context labels of normalised text; each FORCED character in it stands for one of `forced`."""

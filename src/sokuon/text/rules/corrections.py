@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sokuon.text.rules.rule import Rule, alternatives, apply, digit_rule, rule
+from sokuon.text.rules.rule import Rule, alternatives, apply, digit_rule, heads, rule
 
 _READINGS = {
     "鬼滅の刃": "キメツのヤイバ",
@@ -73,25 +73,27 @@ _WITH_DIGITS = {
 }
 
 RULES: tuple[Rule, ...] = (
-    rule(rf"(?<!\d)(?:{alternatives(_READINGS)})", lambda match: _READINGS[match.group()]),
+    rule(rf"(?<!\d)(?:{alternatives(_READINGS)})", lambda match: _READINGS[match.group()], heads(_READINGS)),
     digit_rule(rf"(?<![\d.,第])(?:{alternatives(_WITH_DIGITS)})", lambda match: _WITH_DIGITS[match.group()]),
-    rule("(?<=畳)[一1]間", "ヒトマ"),
-    rule("[一1]本道(?!路)", "一本みち"),
-    rule("鶏(?=もも|むね|ムネ|モモ|肉|ささみ|ガラ|がら|皮|そぼろ|の唐揚|の照り|の水炊|団子|だんご|唐揚|天)", "とり"),
+    rule("(?<=畳)[一1]間", "ヒトマ", "畳"),
+    rule("[一1]本道(?!路)", "一本みち", "道"),
+    rule(
+        "鶏(?=もも|むね|ムネ|モモ|肉|ささみ|ガラ|がら|皮|そぼろ|の唐揚|の照り|の水炊|団子|だんご|唐揚|天)", "とり", "鶏"
+    ),
     digit_rule(r"(?<=\d)着目(?=[はがのでにを、。]|$)", "着め"),
-    rule("(?<=国産)牛|(?<=黒毛和)牛", "ぎゅう"),
-    rule(r"(?<![A-Za-z])(AB|A|B|O)型(?![番式])", r"\1がた"),
-    rule(r"(?<=[A-Za-z] )II(?![A-Za-z])", "ツー"),
-    rule(r"(?<=[A-Za-z] )III(?![A-Za-z])", "スリー"),
+    rule("(?<=国産)牛|(?<=黒毛和)牛", "ぎゅう", "牛"),
+    rule(r"(?<![A-Za-z])(AB|A|B|O)型(?![番式])", r"\1がた", "型"),
+    rule(r"(?<=[A-Za-z] )II(?![A-Za-z])", "ツー", "I"),
+    rule(r"(?<=[A-Za-z] )III(?![A-Za-z])", "スリー", "I"),
     digit_rule(r"(?<=\d)分(?=[音休]符)", "ぶ"),
-    rule(r"(?<=月)中(?=[にはの、。]|$)", "ちゅう"),
+    rule(r"(?<=月)中(?=[にはの、。]|$)", "ちゅう", "月"),
     digit_rule(r"(?<=\d)等星", "とうせい"),
     digit_rule(r"(?<=\d)乗根", "じょうこん"),
     digit_rule(r"(?<!\d)7色(?!素)", "なないろ"),
     digit_rule(r"(?<=\d)拍子", "びょうし"),
     digit_rule(r"(?<![一-鿿])表(?=\d)", "ひょう"),
     digit_rule(r"第(\d)Q(?![A-Za-z])", r"第\1クォーター"),
-    rule(r"(?<![A-Za-z])[Tt]hank you(?![A-Za-z])", "サンキュー"),
+    rule(r"(?<![A-Za-z])[Tt]hank you(?![A-Za-z])", "サンキュー", "k"),
 )
 
 

@@ -114,6 +114,7 @@ RULES: tuple[Rule, ...] = (
     rule(
         rf"(?<![\d.]){_OPERAND}(?:\s*[+×÷*=−-]\s*{_OPERAND})*\s*=\s*[+−-]?(?:{_OPERAND}(?:\s*[+×÷*−-]\s*{_OPERAND})*)?",
         _arithmetic,
+        "=",
     ),
     digit_rule(r"\d+(?:\.\d+)?\s*(?:[×÷+*]\s*\d+(?:\.\d+)?)+", _arithmetic),
     digit_rule(r"(?<=\d)\s*[×xX]\s*(?=\d)", "かける"),
@@ -122,10 +123,10 @@ RULES: tuple[Rule, ...] = (
     digit_rule(r"(?<!\d)(1[0-2]|[1-9])(?:[~〜]|(?<=\d)-)(?=(?:1[0-2]|[1-9])月)", r"\1月から"),
     digit_rule(r"(?<![A-Za-z])[Pp]p?\.\s*(\d+)[-–~〜](\d+)", r"\1から\2ページ"),
     digit_rule(r"(?<![A-Za-z])[Pp]p?\.\s*(\d+)", r"\1ページ"),
-    rule(r"((?<![A-Za-z])[a-z]|の\d+乗)\s*[-−]\s*(?=\d|[a-z](?![A-Za-z]))", r"\1マイナス"),
+    rule(r"((?<![A-Za-z])[a-z]|の\d+乗)\s*[-−]\s*(?=\d|[a-z](?![A-Za-z]))", r"\1マイナス", "-−"),
     # Ranges: with counters on the right (10-20人) or a wave dash
-    rule(rf"(?<=[\d{JAPANESE[1:-1]}A-Za-z])\s*[~〜]\s*(?=[\d$¥A-Z])", "から"),
-    rule(r"(?<=[\d円時分日月年人個歳階])\s*[~〜]\s*(?=\s|$|[、。,.!?)）」』])", "から"),
+    rule(rf"(?<=[\d{JAPANESE[1:-1]}A-Za-z])\s*[~〜]\s*(?=[\d$¥A-Z])", "から", "~〜"),
+    rule(r"(?<=[\d円時分日月年人個歳階])\s*[~〜]\s*(?=\s|$|[、。,.!?)）」』])", "から", "~〜"),
     digit_rule(
         rf"(?<![\d-])(\d+(?:\.\d+)?)\s*[-–−]\s*(\d+(?:\.\d+)?)(?=(?:{_COUNTED}|名|泊|週間|か月|ヶ月|カ月|巻|章|話|ページ|歳|度|月|行|件|世紀|年代|代|週|階|位))",
         r"\1から\2",
@@ -168,9 +169,9 @@ RULES: tuple[Rule, ...] = (
     digit_rule(r"(?<![A-Za-z])[Ll][Vv]\.?\s*(?=\d)", "レベル"),
     digit_rule(r"(?<![A-Za-z])[Ff]ig\.?\s*(?=\d)", "図"),
     digit_rule(r"(?<![A-Za-z])[Cc]h\.\s*(?=\d)", "チャプター"),
-    rule(r"(?<=東大[文理])I{1,3}|(?<=[文理]科)I{1,3}", lambda m: _roman(m[0])),
-    rule(r"第\s*([IVX]{1,5})(?=[章節部巻編条期世回話幕])", lambda m: f"第{_roman(m[1])}"),
-    rule(r"(?<=[ァ-ヺー])([IVX]{1,4})(?=世)", lambda m: _roman(m[1])),
+    rule(r"(?<=東大[文理])I{1,3}|(?<=[文理]科)I{1,3}", lambda m: _roman(m[0]), "I"),
+    rule(r"第\s*([IVX]{1,5})(?=[章節部巻編条期世回話幕])", lambda m: f"第{_roman(m[1])}", "第"),
+    rule(r"(?<=[ァ-ヺー])([IVX]{1,4})(?=世)", lambda m: _roman(m[1]), "世"),
     # Digits that are a name rather than an amount
     digit_rule(r"(?<![\d.])0+(?=[1-9]\d?[時分秒月日年度])", ""),
     digit_rule(r"(?<![\d.])0\d+(?![\d.])", lambda m: _leading_zero(m[0])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sokuon.text.rules.rule import JAPANESE, SOFT, Rule, alternatives, apply, digit_rule, rule
+from sokuon.text.rules.rule import JAPANESE, RARE, SOFT, Rule, alternatives, apply, digit_rule, heads, rule
 
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN_SIGNS = "[\u2160-\u216f\u2170-\u217f]+"
@@ -155,18 +155,18 @@ def _power(match: re.Match[str]) -> str:
 
 
 BEFORE_FOLDING: tuple[Rule, ...] = (
-    rule("(?<=[\U0001f000-\U0001faff])\u200d[♀♂⚕⚖✈❤]", ""),
-    rule(r"[\ufe00-\ufe0f\u20e3\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\U000e0100-\U000e01ef]", ""),
-    rule(alternatives(_VARIANTS), lambda m: _VARIANTS[m.group()]),
+    rule("(?<=[\U0001f000-\U0001faff])\u200d[♀♂⚕⚖✈❤]", "", "\u200d"),
+    rule(r"[\ufe00-\ufe0f\u20e3\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\U000e0100-\U000e01ef]", "", (RARE,)),
+    rule(alternatives(_VARIANTS), lambda m: _VARIANTS[m.group()], heads(_VARIANTS)),
     digit_rule(r"(?<=\d)(?=[¼½¾⅐-⅞])", "と"),
-    rule(r"(?<=[ckm]m)²|(?<=\dm)²|(?<=\d m)²", "2"),
-    rule(r"(?<=[ckm]m)³|(?<=\dm)³|(?<=\d m)³", "3"),
-    rule(r"[(（]株[)）]", "株式会社"),
-    rule(r"[(（]有[)）]", "有限会社"),
-    rule("[⁰¹²³⁴-⁹⁻]+", _power),
-    rule("[①-⑳㉑-㉟㊱-㊿⓪❶-❿⓫-⓴⓵-⓾➀-➉➊-➓]+", _circled),
-    rule(_ROMAN_SIGNS, _roman),
-    rule(alternatives(_WORDS), lambda m: _WORDS[m.group()]),
+    rule(r"(?<=[ckm]m)²|(?<=\dm)²|(?<=\d m)²", "2", "²"),
+    rule(r"(?<=[ckm]m)³|(?<=\dm)³|(?<=\d m)³", "3", "³"),
+    rule(r"[(（]株[)）]", "株式会社", "株"),
+    rule(r"[(（]有[)）]", "有限会社", "有"),
+    rule("[⁰¹²³⁴-⁹⁻]+", _power, (RARE,)),
+    rule("[①-⑳㉑-㉟㊱-㊿⓪❶-❿⓫-⓴⓵-⓾➀-➉➊-➓]+", _circled, (RARE,)),
+    rule(_ROMAN_SIGNS, _roman, (RARE,)),
+    rule(alternatives(_WORDS), lambda m: _WORDS[m.group()], heads(_WORDS)),
 )
 
 CURRENCY_SIGNS = {
@@ -246,7 +246,7 @@ _SHAPES = {
     "□": "シカク",
     "◎": "ニジュウマル",
 }
-_SHAPE_SIGNS = "[○◯×✕△□◎]"
+_SHAPE_SIGNS = "○◯×✕△□◎"
 
 
 def _shapes(match: re.Match[str]) -> str:
@@ -254,25 +254,25 @@ def _shapes(match: re.Match[str]) -> str:
 
 
 AFTER: tuple[Rule, ...] = (
-    rule(r"^\s*[・•◦‣⁃]\s*", ""),
+    rule(r"^\s*[・•◦‣⁃]\s*", "", "・•◦‣⁃"),
     # Placeholders of names and marks in tables (○○さん, △△社, ○×): a shape beside kanji, kana or another shape.
-    rule(f"(?<![\\d ]){_SHAPE_SIGNS}{{2,}}|〇{{2,}}(?=[さ様君氏ちく株社])", _shapes),
-    rule(rf"([○◯×✕△□◎])\1+(?={JAPANESE})", _shapes),
-    rule(rf"(?<={JAPANESE})[○◯△□◎](?={JAPANESE})|^[○◯](?=[月日年])", _shapes),
-    rule(r"(?<=[\d月])[○◯](?=[日])|[×✕](?=日)", _shapes),
-    rule(r"[○◯◎●◉◆◇■□▲△▼▽★☆※♪♫♬♡♥❤✓✔✅❌•▪▶◀☞→⇒➡←↑↓⇔↔|¦]+", SOFT),
+    rule(f"(?<![\\d ])[{_SHAPE_SIGNS}]{{2,}}|〇{{2,}}(?=[さ様君氏ちく株社])", _shapes, f"{_SHAPE_SIGNS}〇"),
+    rule(rf"([{_SHAPE_SIGNS}])\1+(?={JAPANESE})", _shapes, _SHAPE_SIGNS),
+    rule(rf"(?<={JAPANESE})[○◯△□◎](?={JAPANESE})|^[○◯](?=[月日年])", _shapes, _SHAPE_SIGNS),
+    rule(r"(?<=[\d月])[○◯](?=[日])|[×✕](?=日)", _shapes, _SHAPE_SIGNS),
+    rule(r"[○◯◎●◉◆◇■□▲△▼▽★☆※♪♫♬♡♥❤✓✔✅❌•▪▶◀☞→⇒➡←↑↓⇔↔|¦]+", SOFT, ("|", RARE)),
     digit_rule(r"#(?=\d)", "ナンバー"),
-    rule(rf"#(?=\w*{JAPANESE}|[A-Za-z])", "ハッシュタグ"),
-    rule(r"(?<=[A-Za-z\d])#(?![A-Za-z])", "シャープ"),
-    rule(r"(?<![\d ])(?<![^A-Za-z][A-Za-z])\s*[×✕]\s*(?![\d ])(?![A-Za-z](?![A-Za-z]))", SOFT),
-    rule(alternatives(_SPOKEN), lambda m: _SPOKEN[m.group()]),
-    rule(f"[{''.join(_GREEK)}{''.join(_GREEK).upper()}ς]", lambda m: _GREEK.get(m.group().lower(), "シグマ")),
-    rule(r"(?<=\S)/(?=\S)", SOFT),
+    rule(rf"#(?=\w*{JAPANESE}|[A-Za-z])", "ハッシュタグ", "#"),
+    rule(r"(?<=[A-Za-z\d])#(?![A-Za-z])", "シャープ", "#"),
+    rule(r"(?<![\d ])(?<![^A-Za-z][A-Za-z])\s*[×✕]\s*(?![\d ])(?![A-Za-z](?![A-Za-z]))", SOFT, "×✕"),
+    rule(alternatives(_SPOKEN), lambda m: _SPOKEN[m.group()], heads(_SPOKEN)),
+    rule(f"[{''.join(_GREEK)}{''.join(_GREEK).upper()}ς]", lambda m: _GREEK.get(m.group().lower(), "シグマ"), (RARE,)),
+    rule(r"(?<=\S)/(?=\S)", SOFT, "/"),
     digit_rule(r"(?<=\d)[:;_|\\*<>{}\[\]\"'`^()~]+(?=\d)", SOFT),
-    rule("[\U0001f000-\U0001faff\u2600-\u27bf]+(?=[をがはにのへとでもや])", ""),
-    rule("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u25a0-\u25ff]+", SOFT),
-    rule("〆(?=切)", "締"),
-    rule("〆", "しめ"),
+    rule("[\U0001f000-\U0001faff\u2600-\u27bf]+(?=[をがはにのへとでもや])", "", (RARE,)),
+    rule("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u231a-\u23ff\u25a0-\u25ff]+", SOFT, (RARE,)),
+    rule("〆(?=切)", "締", "〆"),
+    rule("〆", "しめ", "〆"),
 )
 
 

@@ -177,9 +177,9 @@ RULES: tuple[Rule, ...] = (
     digit_rule(rf"({NUMBER})\s*[%％]", r"\1パーセント"),
     digit_rule(rf"({NUMBER})\s*‰", r"\1パーミル"),
     digit_rule(rf"(?<=[A-Z])({NUMBER})({alternatives(_UNMISTAKABLE)}){_NOT_A_WORD}", lambda m: m[1] + UNITS[m[2]]),
-    rule(r"(?<=メートル)(走|泳|級|超)", lambda m: {"走": "そう", "泳": "えい"}.get(m[1], m[1])),
-    rule(r"(?<=円|個|人|件|回|本|枚|台)/(?=kg|g|個|人|本|月|日|年|回|時間|h\b|分)", "パー"),
-    rule(r"(?<=パー)(kg|g|h)\b", lambda m: UNITS[m[1]]),
+    rule(r"(?<=メートル)(走|泳|級|超)", lambda m: {"走": "そう", "泳": "えい"}.get(m[1], m[1]), "走泳級超"),
+    rule(r"(?<=円|個|人|件|回|本|枚|台)/(?=kg|g|個|人|本|月|日|年|回|時間|h\b|分)", "パー", "/"),
+    rule(r"(?<=パー)(kg|g|h)\b", lambda m: UNITS[m[1]], "パ"),
 )
 
 
