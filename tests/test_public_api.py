@@ -69,7 +69,7 @@ MEMBERS = {
     "WordTiming": {"text", "start", "end", "duration"},
     "VoiceInfo": {"name", "speakers", "styles", "sample_rate", "licence", "of"},
     "Engine": {"speak", "stream", "profile", "voices", "add_voice", "remove_voice", "durations"},
-    "FrontEnd": {"sentences", "phonemize", "incremental"},
+    "FrontEnd": {"open", "sentences", "phonemize", "incremental"},
 }  # fmt: skip
 
 
