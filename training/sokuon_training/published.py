@@ -21,11 +21,16 @@ def tensors(folder: Path, prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v.float() for k, v in whole.items() if k.startswith(prefix)}
 
 
+def vocabulary(folder: Path) -> list[str]:
+    """The BERT's entries."""
+    return (folder / "bert" / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+
+
 def acoustic(folder: Path) -> tuple[Acoustic, list[str]]:
     """Text encoder, durations, flow and BERT, and the BERT's vocabulary. The decoder in it is not the published one;
     what only training needs (sdp.post_) is as it was drawn."""
-    vocabulary = (folder / "bert" / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
-    model = Acoustic(BertConfig(len(vocabulary)))
+    entries = vocabulary(folder)
+    model = Acoustic(BertConfig(len(entries)))
     missing, unexpected = model.synthesizer.load_state_dict(
         {k: v for k, v in tensors(folder, "").items() if not k.startswith("dec.")}, strict=False
     )
@@ -33,7 +38,7 @@ def acoustic(folder: Path) -> tuple[Acoustic, list[str]]:
         raise ValueError(f"{folder} is not a built-in voice: missing {missing}, unexpected {unexpected}")
     bert = {k: v.float() for k, v in load_file(str(folder / "bert" / "model.safetensors")).items()}
     model.bert.load_state_dict(bert, strict=False)
-    return model.eval(), vocabulary
+    return model.eval(), entries
 
 
 def decoder(folder: Path) -> Decoder:

@@ -1,4 +1,5 @@
-"""A voice folder whose decoder is that of refine.py, and its flow carry.py's where it ran; all else is as published.
+"""A voice folder with what was trained further: refine.py's decoder, carry.py's flow, reword.py's text encoder,
+durations and BERT, each where it ran; all else is as published.
 
 `python -m sokuon_training.republish WORK_FOLDER training/builtin OUT_FOLDER`
 """
@@ -14,9 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sokuon_training import published
+from sokuon_training import published, reword
 from sokuon_training.builtin import CONFIG
 from sokuon_training.carry import DEFAULT_NOISE, SILENT_LOG_STD
+from sokuon_training.deberta import BertConfig, save_bert
 from sokuon_training.decoder import Decoder
 from sokuon_training.export import VoiceInfo, save_voice
 from sokuon_training.features import SAMPLE_RATE
@@ -30,19 +32,36 @@ from sokuon_training.texts import STYLES, style_vectors
 def voice_tensors(work: Path, folder: Path, temper: float = 1.0) -> dict[str, Tensor]:
     """All tensors of the voice; the prior's spread times `temper`."""
     weights = published.tensors(folder, "")
-    weights = {k: v for k, v in weights.items() if not k.startswith("dec.")}
+    if (work / reword.CHECKPOINT).exists():
+        weights |= reword.voice_tensors(averaged(work / reword.CHECKPOINT))
     if (work / "carried.pt").exists():
         weights |= {f"flow.{k}": v for k, v in averaged(work / "carried.pt").items()}
-    decoder = Decoder(CONFIG)
-    decoder.load_state_dict(averaged(work / "refined.pt"))
-    torch.nn.init.zeros_(decoder.cond.weight)  # there is one speaker, and it was trained with a zero vector
-    weights |= {f"dec.{k}": v for k, v in decoder.state_dict().items()}
+    if (work / "refined.pt").exists():
+        weights |= {f"dec.{k}": v for k, v in refined_decoder(work).state_dict().items()}
     weights["enc_p.proj.bias"] = weights["enc_p.proj.bias"].clone()
     weights["enc_p.proj.bias"][CONFIG.channels :] += math.log(temper)
     noisy = [c for c in LatentMap.load(work / "latents.npz").empty_channels if c not in PHASE_CHANNELS]
     spread_of(weights, noisy, -math.log(DEFAULT_NOISE))  # white with unit power, as the decoder knows them
     spread_of(weights, PHASE_CHANNELS, SILENT_LOG_STD)
     return weights
+
+
+def refined_decoder(work: Path) -> Decoder:
+    """The decoder of refine.py; there is one speaker, and it was trained with a zero vector."""
+    decoder = Decoder(CONFIG)
+    decoder.load_state_dict(averaged(work / "refined.pt"))
+    torch.nn.init.zeros_(decoder.cond.weight)
+    return decoder
+
+
+def save_bert_of(work: Path, folder: Path, out: Path) -> None:
+    """The BERT that reword.py trained, or the published one."""
+    if not (work / reword.CHECKPOINT).exists():
+        shutil.copytree(folder / "bert", out, dirs_exist_ok=True)
+        return
+    vocabulary = published.vocabulary(folder)
+    halved = {k: v.half() for k, v in reword.bert_tensors(averaged(work / reword.CHECKPOINT)).items()}
+    save_bert(halved, BertConfig(len(vocabulary)), vocabulary, out)
 
 
 def spread_of(weights: dict[str, Tensor], channels: Sequence[int], log_std: float) -> None:
@@ -64,7 +83,7 @@ def main() -> None:
     args = parser.parse_args()
     halved = {k: v.half() for k, v in voice_tensors(args.work, args.published, args.temper).items()}
     save_voice(halved, CONFIG, args.out / "voice", VoiceInfo(NAME, tuple(STYLES), SAMPLE_RATE), style_vectors())
-    shutil.copytree(args.published / "bert", args.out / "bert", dirs_exist_ok=True)
+    save_bert_of(args.work, args.published, args.out / "bert")
     shutil.copy(args.work / "latents.npz", args.out)
     size = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
     print(f"{args.out}: {len(halved)} tensors, {size / 1e6:.1f} MB")

@@ -113,15 +113,21 @@ class Batches:
         self.styled = styled
 
     def draw(self, size: int) -> Batch:
-        """Sentences come from a random window of the length-sorted list, so that little is padding."""
+        """A random batch."""
+        return self.collate(self.some(size))
+
+    def some(self, size: int) -> list[Item]:
+        """Sentences from a random window of the length-sorted list, so that little is padding."""
         window = 4 * size
         start = int(self.rng.integers(-window // 2, len(self.items) - window // 2))
         pool = np.clip(np.arange(start, start + window), 0, len(self.items) - 1)
-        return self.collate([self.items[i] for i in self.rng.choice(np.unique(pool), size)])
+        return [self.items[i] for i in self.rng.choice(np.unique(pool), size)]
 
-    def collate(self, items: list[Item]) -> Batch:
+    def collate(self, items: list[Item], drawn: list[tuple[npt.NDArray[np.float32], Style]] | None = None) -> Batch:
+        """These items, in the styles that were drawn for them, or in random ones."""
         rng = self.rng
-        drawn = [random_style(rng) if self.styled else (style_vectors()[0], STYLES["Neutral"]) for _ in items]
+        if drawn is None:
+            drawn = [random_style(rng) if self.styled else (style_vectors()[0], STYLES["Neutral"]) for _ in items]
         slots = [torch.tensor(x.label.symbols) for x in items]
         mask = pad_sequence([torch.ones(len(s)) for s in slots], batch_first=True).unsqueeze(1)
         width = min(self.crop, max(x.z.shape[1] for x in items))
