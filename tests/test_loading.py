@@ -186,3 +186,13 @@ def test_what_keeps_the_dictionary_from_opening_is_said_at_the_first_text(
     with pytest.raises(MissingExtraError, match="OpenJTalk cannot be loaded"):
         engine.speak("はい。")
     assert capsys.readouterr().err == ""
+
+
+def test_where_no_thread_can_be_had_the_dictionary_waits(converted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    engine = sokuon.load(converted / "voice", bert=converted / "bert", threads=2)
+    assert not opened(engine)
+    assert engine.speak("はい。").duration > 0

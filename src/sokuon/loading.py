@@ -87,11 +87,13 @@ def _beside(work: Callable[[], None], threads: int) -> Iterator[None]:
             work()
 
     thread = threading.Thread(target=try_to, name="sokuon-open")
-    thread.start()
+    with suppress(RuntimeError):  # this process may have no more threads
+        thread.start()
     try:
         yield
     finally:
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
 
 
 class Opener:
