@@ -126,20 +126,32 @@ def open_streams() -> None:
 
 @contextmanager
 def clean_ends() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as an exception does, so that nothing half-written stays."""
+    """SIGTERM and SIGHUP end the block as an exception does, so that nothing half-written stays.
+
+    A library that is being imported can swallow the exception: then it comes again, a second later.
+    """
+    status = 0
 
     def end(number: int, _: object) -> None:
-        sys.exit(128 + number)
+        nonlocal status
+        status = status or 128 + number
+        if again:
+            signal.setitimer(signal.ITIMER_REAL, 1.0)
+        sys.exit(status)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in _ENDS}
     taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]  # nohup's is left alone
-    for number in taken:
+    again = bool(taken) and hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    for number in [*taken, signal.SIGALRM] if again else taken:
         signal.signal(number, end)
     try:
         yield
     finally:
+        if again:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
         for number in taken:
             signal.signal(number, before[number])
