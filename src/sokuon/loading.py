@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from sokuon.engine import Engine
 from sokuon.errors import OptionError, VoiceError, VoiceNotFoundError
@@ -27,6 +27,9 @@ from sokuon.text import Accents, FrontEnd
 from sokuon.text.dictionary import UserDictionary
 from sokuon.voices.builtin import BUILTIN, builtin_bert
 from sokuon.voices.voice import Voice
+
+if TYPE_CHECKING:
+    from sokuon.voices.sources import Kind
 
 _log = logging.getLogger("sokuon.loading")
 _REMEDY = (
@@ -133,7 +136,7 @@ class Opener:
 
 
 # The built-in voice needs nothing that knows of places: 20 ms to import.
-def _resolved(place: str | Path, model: str | None = None, kind: Literal["voice", "bert"] = "voice") -> Path:
+def _resolved(place: str | Path, model: str | None = None, kind: Kind = "voice") -> Path:
     from sokuon.voices.sources import resolve
 
     return resolve(place, model, kind)

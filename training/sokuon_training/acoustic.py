@@ -89,7 +89,7 @@ class Stage:
 
 
 def prior_loss(z: Tensor, mean: Tensor, log_std: Tensor, mask: Tensor) -> Tensor:
-    """Negative log-likelihood per channel and frame; [B, C, F], mask [B, 1, F]."""
+    """Negative log-likelihood per channel and frame; [B, C, F], mask (or weights of the frames) [B, 1, F]."""
     nll = log_std + 0.5 * (z - mean) ** 2 * (-2 * log_std).exp() + 0.5 * math.log(2 * math.pi)
     return (nll * mask).sum() / (mask.sum() * z.shape[1])
 
@@ -116,14 +116,20 @@ def losses_of(model: Acoustic, batch: Batch, stage: Stage) -> Losses:
         direct = ((made - wanted).abs() * batch.z_mask).sum() / (batch.z_mask.sum() * z.shape[1])
         z = net.flow(z * batch.z_mask, batch.z_mask, g)
     prior = prior_loss(z, mean, log_std, batch.z_mask)
-    slots = text.mask.sum()
-    target = (batch.frames - 0.5).clamp_min(0.5).log()  # -0.5: the voice rounds up
-    error = (net.dp(h, text.mask, g) - target) ** 2 * text.mask[:, 0]
+    return Losses(prior, direct, *duration_losses(net, h, text.mask, g, batch.frames, with_sdp))
+
+
+def duration_losses(
+    net: Synthesizer, h: Tensor, mask: Tensor, g: Tensor, frames: Tensor, with_sdp: bool
+) -> tuple[Tensor, Tensor]:
+    """(squared error of the durations' logarithm, bound of the stochastic ones or 0); `frames` [B, N] of each slot."""
+    slots = mask.sum()
+    target = (frames - 0.5).clamp_min(0.5).log()  # -0.5: the voice rounds up
+    error = ((net.dp(h, mask, g) - target) ** 2 * mask[:, 0]).sum() / slots
     if not with_sdp:
-        return Losses(prior, direct, error.sum() / slots, prior.new_zeros(()))
-    whole = (batch.frames + torch.rand_like(batch.frames)).floor().clamp_min(1)
-    stochastic = net.sdp.loss(h.detach(), text.mask, g, whole)
-    return Losses(prior, direct, error.sum() / slots, stochastic.sum() / slots)
+        return error, error.new_zeros(())
+    whole = (frames + torch.rand_like(frames)).floor().clamp_min(1)
+    return error, net.sdp.loss(h.detach(), mask, g, whole).sum() / slots
 
 
 def items_of(work: Path, held: bool, vocabulary: list[str] | None = None) -> tuple[list[Item], LatentMap, list[str]]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sokuon_training import published
-from sokuon_training.acoustic import FASTER, NOISE, Acoustic, items_of
+from sokuon_training.acoustic import FASTER, NOISE, Acoustic, duration_losses, items_of, prior_loss
 from sokuon_training.flow import Flow
 from sokuon_training.loop import Ema, Log, Run, device_of
 from sokuon_training.texts import STYLES, Batch, Batches, Item, Style, random_style, style_vectors
@@ -114,12 +114,6 @@ def weights_of(batch: Batch, opening: float) -> Tensor:
     return batch.z_mask * torch.where(first, opening, 1.0)
 
 
-def prior_loss(goal: Tensor, mean: Tensor, log_std: Tensor, weights: Tensor) -> Tensor:
-    """Weighted negative log-likelihood per channel and frame; [B, C, F], weights [B, 1, F]."""
-    nll = log_std + 0.5 * (goal - mean) ** 2 * (-2 * log_std).exp() + 0.5 * math.log(2 * math.pi)
-    return (nll * weights).sum() / (weights.sum() * goal.shape[1])
-
-
 def losses_of(
     model: Acoustic, batch: Batch, goal: Tensor, heard: Tensor, opening: float, with_sdp: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,13 +126,7 @@ def losses_of(
     mean, log_std = mean[:, heard].gather(2, index), log_std[:, heard].gather(2, index)
     noisy = goal[:, heard] + NOISE * torch.randn_like(mean)
     prior = prior_loss(noisy, mean, log_std, weights_of(batch, opening))
-    slots = text.mask.sum()
-    target = (batch.frames - 0.5).clamp_min(0.5).log()  # -0.5: the voice rounds up
-    duration = ((net.dp(h, text.mask, g) - target) ** 2 * text.mask[:, 0]).sum() / slots
-    if not with_sdp:
-        return prior, duration, prior.new_zeros(())
-    whole = (batch.frames + torch.rand_like(batch.frames)).floor().clamp_min(1)
-    return prior, duration, net.sdp.loss(h.detach(), text.mask, g, whole).sum() / slots
+    return prior, *duration_losses(net, h, text.mask, g, batch.frames, with_sdp)
 
 
 def groups_of(model: Acoustic) -> list[dict[str, object]]:
