@@ -277,8 +277,10 @@ class ByteMatrices {
 };
 
 void bert(const sk::ByteKernels& kernels, double bandwidth) {
-    const std::vector<float> x(bert_inner, 0.5f);
-    std::vector<float> out(most_tokens * bert_inner);
+    std::vector<float> x(bert_inner), out(most_tokens * bert_inner);
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    for (float& value : x) value = normal(random);
     ByteMatrices near(256, 32, 1);
     constexpr std::int64_t rows = 24, times = 20000;
     const double most = near.macs(rows) * times / 1e9 /

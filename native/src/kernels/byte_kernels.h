@@ -75,7 +75,7 @@ struct Attention {
 struct ByteKernels {
     const char* name;
     const char* set;  // the instruction set it belongs to, as in Kernels::name
-    int code_bytes;   // of one code of activations
+    int code_bytes;   // that a row of activations takes for each code
     void (*multiply)(const ByteProduct&);
     // One row of n floats (a multiple of panel_outputs), times `factor` unless null; returns the scale.
     float (*quantize)(const float* x, const float* factor, std::int64_t n, int zero, std::uint8_t* codes);

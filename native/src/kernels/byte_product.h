@@ -4,8 +4,16 @@
 #include <utility>
 
 #include "kernels/dot.h"
+#if defined(SK_SPILLS)
+#include "kernels/spills.h"
+#endif
 
 namespace sk::SK_ISA {
+
+#if !defined(SK_SPILLS)
+constexpr std::int64_t row_head = 0;  // bytes of a row before its codes
+SK_INLINE void spill(std::uint8_t*, std::int64_t, int) {}
+#endif
 
 // A strip of panels: `weights` [panels][inputs / 4][16][4], outputs [first, first + 16 panels).
 struct Strip {
@@ -67,6 +75,22 @@ SK_INLINE void accumulate_codes(const Strip& strip, std::int64_t row, int vector
         }
 }
 
+#elif defined(SK_SPILLS)
+
+// R rows times NV vectors of outputs, the first being number `vector` of the strip.
+template <int R, int NV>
+SK_INLINE void accumulate_codes(const Strip& strip, std::int64_t row, int vector, Fetch fetch, Sum (&sum)[R][NV]) {
+    const ByteRows& rows = strip.product.rows;
+    const std::uint8_t* const from = rows.codes + row * rows.stride;
+    const std::int8_t* w[NV];
+    for (int v = 0; v < NV; ++v) w[v] = weights_of(strip, vector + v);
+    const std::int64_t inputs = strip.product.linear->inputs;
+    if (rows.zero)
+        accumulate_bytes<R, NV, true>(from, rows.stride, inputs, w, fetch.at, fetch.step, sum);
+    else
+        accumulate_bytes<R, NV, false>(from, rows.stride, inputs, w, fetch.at, fetch.step, sum);
+}
+
 #else
 
 // R rows times NV vectors of outputs, the first being number `vector` of the strip.
@@ -100,7 +124,7 @@ template <class Sums>
 SK_INLINE void finish_codes(const ByteProduct& p, std::int64_t row, std::int64_t count, std::int64_t at, const Sums& sum_of) {
     ints excess;  // what the zero point adds to every sum
     std::memcpy(&excess, p.linear->sums + at, sizeof excess);
-    excess *= p.rows.zero + code_offset;
+    excess *= p.rows.zero + code_offset(p.rows.zero);
     const vec scale = load(p.linear->scale + at), bias = load(p.linear->bias + at);
     for (std::int64_t r = 0; r < count; ++r) {
         const vec value = __builtin_convertvector(sum_of(r) - excess, vec) * scale;
@@ -219,8 +243,10 @@ static float quantize_row(const float* x, const float* factor, std::int64_t n, i
     for (std::int64_t k = 0; k < n; k += W) peaks = larger(peaks, magnitude(value(k)));
     const float most = maximum(peaks) * (zero ? 1.0f / 127 : 1.0f / 255), scale = most > 1e-30f ? most : 1e-30f;
     const vec steps = splat(1.0f / scale), rounding = splat(12582912.0f);  // 1.5 * 2^23, bits 0x4b400000
-    Code* const to = reinterpret_cast<Code*>(codes);
-    for (std::int64_t k = 0; k < n; k += W) store_codes(to + k, (ints)(value(k) * steps + rounding) - (0x4b400000 - zero));
+    Code* const to = reinterpret_cast<Code*>(codes + row_head);
+    const int first = 0x4b400000 - zero - code_offset(zero);
+    for (std::int64_t k = 0; k < n; k += W) store_codes(to + k, (ints)(value(k) * steps + rounding) - first);
+    spill(codes, n, zero);
     return scale;
 }
 

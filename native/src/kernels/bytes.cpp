@@ -17,7 +17,7 @@ static void gelu_row(float* x, std::int64_t n) {
 }
 
 extern const ByteKernels byte_table;
-const ByteKernels byte_table{SK_NAME,      SK_SET, sizeof(Code),  multiply_codes,
+const ByteKernels byte_table{SK_NAME,      SK_SET, code_bytes,    multiply_codes,
                              quantize_row, attend, add_and_norm, attention_scratch, gelu_row};
 
 }  // namespace sk::SK_ISA

@@ -1,7 +1,8 @@
 // Sums of four products of 8-bit numbers, one per lane of 32 bits: activations (broadcast) times weights.
 //
-// Exact everywhere: no instruction that saturates. Where there is none for bytes, both sides are widened to 16 bits; a
-// group of four weights a b c d then becomes (a c) and (b d), and the activations are stored in that order.
+// Exact everywhere: nothing saturates. Where the only instruction for bytes does, rows hold what it can sum and a list of
+// the rest (spills.h). Where there is none, both sides are widened to 16 bits; a group of four weights a b c d then becomes
+// (a c) and (b d), and the activations are stored in that order.
 #pragma once
 
 #include <cstring>
@@ -31,7 +32,8 @@ using Code = std::uint8_t;
 using Sum = ints;
 using Weight = ints;
 using Inputs = ints;
-constexpr int code_offset = 0;  // added to codes as they are stored, so that they fit the instruction
+constexpr int code_bytes = 1;                          // of a code in memory, see ByteKernels
+SK_INLINE constexpr int code_offset(int) { return 0; }  // added to codes around `zero`, so that they fit the instruction
 #if SK_WIDTH == 16
 constexpr int block_rows = 12, block_width_vectors = 2;
 SK_INLINE Sum dot(Sum sum, Weight w, Inputs x) { return (ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w); }
@@ -49,6 +51,16 @@ SK_INLINE Weight weight(const std::int8_t* p) {
 SK_INLINE Inputs inputs(const Code* x) { return ints{} + load_int(x); }
 SK_INLINE ints total(Sum sum) { return sum; }
 
+#elif defined(__AVX2__)
+
+#define SK_SPILLS
+using Code = std::uint8_t;
+using Sum = ints;
+constexpr int code_bytes = 3;                                    // and as much for what may spill
+SK_INLINE constexpr int code_offset(int zero) { return -zero; }  // both signs as they are
+constexpr int block_rows = SK_REGISTERS == 32 ? 12 : 5, block_width_vectors = 2;
+SK_INLINE ints total(Sum sum) { return sum; }
+
 #elif defined(__x86_64__)
 
 using Code = std::int16_t;
@@ -57,15 +69,10 @@ struct Weight {
     ints even, odd;
 };
 using Inputs = Weight;
-constexpr int code_offset = 0;
-constexpr int block_rows = SK_REGISTERS == 32 ? 8 : SK_WIDTH == 8 ? 6 : 4, block_width_vectors = 2;
-#if SK_WIDTH == 16
-SK_INLINE ints pairs_summed(ints a, ints b) { return (ints)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
-#elif SK_WIDTH == 8
-SK_INLINE ints pairs_summed(ints a, ints b) { return (ints)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
-#else
+constexpr int code_bytes = 2;
+SK_INLINE constexpr int code_offset(int) { return 0; }
+constexpr int block_rows = 4, block_width_vectors = 2;
 SK_INLINE ints pairs_summed(ints a, ints b) { return (ints)_mm_madd_epi16((__m128i)a, (__m128i)b); }
-#endif
 typedef std::int16_t shorts __attribute__((vector_size(SK_WIDTH * 4)));
 SK_INLINE Weight weight(const std::int8_t* p) {
     shorts w;
@@ -82,14 +89,16 @@ SK_INLINE ints total(Sum sum) { return sum; }
 
 using Code = std::uint8_t;
 using Sum = ints;
-constexpr int code_offset = 0;
+constexpr int code_bytes = 1;
+SK_INLINE constexpr int code_offset(int) { return 0; }
 constexpr int block_rows = 10, block_width_vectors = 2;  // products of matrices: accumulate_codes of byte_product.h
 SK_INLINE ints total(Sum sum) { return sum; }
 
 #elif defined(__aarch64__)
 
 using Code = std::int8_t;  // these instructions take two signed operands
-constexpr int code_offset = -128;
+constexpr int code_bytes = 1;
+SK_INLINE constexpr int code_offset(int) { return -128; }
 using Weight = int8x16_t;
 using Inputs = int8x16_t;
 SK_INLINE Weight weight(const std::int8_t* p) { return vld1q_s8(p); }
@@ -119,7 +128,8 @@ struct Weight {
     std::int8_t at[4 * W];
 };
 using Inputs = const Code*;
-constexpr int code_offset = 0;
+constexpr int code_bytes = 1;
+SK_INLINE constexpr int code_offset(int) { return 0; }
 constexpr int block_rows = 2, block_width_vectors = 2;
 SK_INLINE Weight weight(const std::int8_t* p) {
     Weight w;
@@ -145,7 +155,7 @@ SK_INLINE ints inner_swapped(ints x, std::integer_sequence<int, L...>) {  // of 
 SK_INLINE void store_codes(Code* to, ints values) {
     typedef Code codes __attribute__((vector_size(SK_WIDTH * sizeof(Code))));
     if constexpr (sizeof(Code) == 2) values = inner_swapped(values, Lanes{});
-    const codes narrow = __builtin_convertvector(values + code_offset, codes);
+    const codes narrow = __builtin_convertvector(values, codes);
     std::memcpy(to, &narrow, sizeof narrow);
 }
 
