@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import struct
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import soundfile
 
 from sokuon import Audio, PhonemeTiming, SentenceTiming
-from sokuon.audio.encoding import StreamEncoder
+from sokuon.audio.encoding import StreamEncoder, _Sink
 from sokuon.audio.formats import FORMATS, open_sound, pcm16, wav_header
 from sokuon.audio.subtitles import subtitles
 from sokuon.audio.writer import Timeline, write_file, write_pipe
@@ -52,6 +53,37 @@ def test_interrupt_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> No
         with pytest.raises(KeyboardInterrupt):
             write_file(interrupted(), RATE, path, "wav")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"old.wav": b"old"}
+
+
+def _interrupting(write: Callable[..., int], sent: list[bool]) -> Callable[..., int]:
+    """The same, while Ctrl-C comes, once."""
+
+    def interrupted(*arguments: object) -> int:
+        if not sent:
+            sent.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+        return write(*arguments)
+
+    return interrupted
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+@pytest.mark.parametrize("format", ["flac", "ogg", "opus", "mp3"])
+def test_an_interrupt_while_libsndfile_writes_is_one(
+    format: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is raised in its callbacks is printed and forgotten."""
+    noise = np.random.default_rng(0).standard_normal(40 * RATE).astype(np.float32) * 0.1
+    file = _Sink()
+    for encode in (
+        lambda: open_sound(file, RATE, format).write(noise),
+        lambda: StreamEncoder(RATE, format, live=True).push(noise),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(_Sink, "write", _interrupting(_Sink.write, []))
+            with pytest.raises(KeyboardInterrupt):
+                encode()
+    assert capfd.readouterr().err == ""
 
 
 def test_unknown_format_leaves_nothing(tmp_path: Path) -> None:

@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 from command_line import MAIN, SHORT
 
-from sokuon.cli import app, terminal
-from sokuon.errors import MissingExtraError
-
 LONG = "今日はいい天気ですね。" * 400
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and descriptors as on POSIX")
 
@@ -73,21 +70,29 @@ def test_an_early_interrupt_prints_no_traceback(command: tuple[str, ...], tmp_pa
     assert b"Traceback" not in errors
 
 
-def test_an_interrupt_in_an_import_is_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A compiled module turns it into an ImportError, which the loader of ONNX Runtime told as a missing package."""
+IMPORTED = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), {number})
+    time.sleep(0.01)
+except BaseException as end:
+    {then}
+time.sleep(20)
+"""
+THEN = {"another error": "raise ImportError('initialization failed') from end", "nothing": "pass"}
 
-    def load(_: list[str]) -> None:
-        try:
-            raise ImportError("initialization failed") from KeyboardInterrupt()
-        except ImportError as error:
-            raise MissingExtraError("ONNX Runtime cannot be loaded (initialization failed).") from error
 
-    monkeypatch.setattr(app, "_app_for", load)
-    monkeypatch.setattr("sys.argv", ["sokuon", "say", "はい。"])
-    with pytest.raises(SystemExit) as ended:
-        app.main()
-    assert ended.value.code == 130
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize("then", THEN)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_end_in_an_import_is_one(
+    command: tuple[str, ...], tmp_path: Path, number: signal.Signals, then: str
+) -> None:
+    """Compiled modules make an ImportError of it, told as a missing ONNX Runtime, and CPython's compiler forgets it."""
+    (tmp_path / "onnxruntime.py").write_text(IMPORTED.format(number=int(number), then=THEN[then]))
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = start(command, "-o", str(tmp_path / "a.wav"), SHORT, env=os.environ | {"PYTHONPATH": path})
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (128 + number, b"")
 
 
 def test_latin_1_is_no_error(command: tuple[str, ...], tmp_path: Path) -> None:
@@ -164,10 +169,3 @@ def test_a_reader_that_has_gone_is_no_error(arguments: tuple[str, ...]) -> None:
     done = subprocess.run([*MAIN, *arguments], stdout=writer, stderr=subprocess.PIPE, timeout=60)
     os.close(writer)
     assert done.stderr == b""
-
-
-def test_handlers_are_put_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with terminal.clean_ends():
-        assert signal.getsignal(signal.SIGTERM) != before
-    assert signal.getsignal(signal.SIGTERM) == before

@@ -26,3 +26,41 @@ def test_work_has_ended_when_the_interrupt_is_raised() -> None:
     with pytest.raises(KeyboardInterrupt):
         interruptible(work, told.set)
     assert ended.is_set()
+
+
+def test_work_has_ended_when_its_start_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, told, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        told.wait(10)
+        time.sleep(0.2)
+        ended.set()
+
+    def start(thread: threading.Thread) -> None:
+        usual(thread)
+        begun.wait(10)
+        raise KeyboardInterrupt
+
+    usual = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(work, told.set)
+    assert ended.is_set()
+
+
+def test_work_that_is_given_up_never_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    done: list[bool] = []
+
+    def start(thread: threading.Thread) -> None:
+        threads.append(thread)
+        raise KeyboardInterrupt
+
+    usual = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(lambda: done.append(True), lambda: None)
+    usual(threads[0])
+    threads[0].join()
+    assert not done

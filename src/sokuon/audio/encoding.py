@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sokuon.audio.formats import FORMATS, blocks, check_format, format_rate, pcm16, rounded, wav_header
+from sokuon.audio.libsndfile import Encoder
 from sokuon.audio.resample import Resampler
 from sokuon.audio.sound import Audio
 from sokuon.errors import missing_extra
@@ -125,16 +126,13 @@ class _Sink:
 
 class _Sndfile:
     def __init__(self, rate: int, format: str) -> None:
-        import soundfile
-
         kind, subtype = FORMATS[format]
         quality: dict[str, Any] = _CONSTANT if format == "mp3" else {}
         self._sink = _Sink()
-        self._file: Any = soundfile.SoundFile(self._sink, "w", rate, 1, subtype, None, kind, **quality)
+        self._file = Encoder(self._sink, rate, kind, subtype, **quality)
         self._skips_info_frame, self._rounds = format == "mp3", format == "flac"
         if format == "opus":
-            latency = soundfile._ffi.new("double*", _PAGE_MS)
-            soundfile._snd.sf_command(self._file._file, _OGG_PAGE_LATENCY, latency, 8)
+            self._file.command(_OGG_PAGE_LATENCY, _PAGE_MS)
 
     def add(self, samples: F32) -> bytes:
         for block in blocks(samples):

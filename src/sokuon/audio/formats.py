@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from sokuon.audio.libsndfile import Encoder
 from sokuon.audio.ogg import OggPages
 from sokuon.audio.resample import Resampler
 from sokuon.errors import AudioError
@@ -175,12 +176,10 @@ class SoundWriter:
             with self._checked():
                 self._sound: Any = _Uncoded(self._file, rate if kind == "WAV" else None)
             return
-        import soundfile  # 20 ms and 1.4 MB to import, and only some users write such files
-
         with self._checked():
-            self._sound = soundfile.SoundFile(self._file, "w", rate, 1, subtype, None, kind)
+            self._sound = Encoder(self._file, rate, kind, subtype)
             for name, text in labels.texts().items():
-                setattr(self._sound, name, text)
+                self._sound.tag(name, text)
 
     def __enter__(self) -> SoundWriter:
         return self

@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
+from sokuon.cli.ends import clean_ends
 from sokuon.cli.japanese import in_japanese, japanese_frame, translate, without_markup
 from sokuon.cli.places import ModelOption, watching
 from sokuon.cli.say import say
-from sokuon.cli.terminal import clean_ends, note, open_streams, progress_bar, say_error
+from sokuon.cli.terminal import note, open_streams, progress_bar, say_error
 from sokuon.errors import OptionError, SokuonError
 
 _PLAIN = find_spec("pygments") is None  # requirements-native.txt leaves out the 9 MB that rich help needs
@@ -79,8 +80,7 @@ def main() -> None:
     """Run the command line. A mistake is one line on standard error: status 2 for usage and options, 1 for the rest."""
     try:
         open_streams()
-        with clean_ends():
-            status = _flushed(_status(sys.argv[1:]))
+        status = _flushed(_status(sys.argv[1:]))
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
@@ -88,21 +88,9 @@ def main() -> None:
 
 def _status(arguments: list[str]) -> int:
     try:
-        command = typer.main.get_command(_app_for(arguments))
-        arguments = arguments or ["--help"]
-        with ExitStack() as stack:
-            if in_japanese():
-                translate(command)
-                if "--help" in arguments and not _PLAIN:
-                    stack.enter_context(japanese_frame())
-            if _PLAIN:
-                without_markup(command)
-            return int(command.main(arguments, prog_name="sokuon", standalone_mode=False) or 0)
-    except (SokuonError, ImportError) as error:
-        if _interrupted(error):
-            return 130
-        if not isinstance(error, SokuonError):
-            raise
+        with clean_ends():
+            return _run(arguments)
+    except SokuonError as error:
         say_error(str(error))
         return 2 if isinstance(error, OptionError) else 1
     except _UsageError as error:
@@ -117,15 +105,21 @@ def _status(arguments: list[str]) -> int:
     except MemoryError:
         say_error("not enough memory; use fewer threads, a smaller BERT (--precision q4), or a shorter text.")
         return 1
-    except typer.Abort:  # click's name for Ctrl-C
+    except typer.Abort:  # click's name for the end of an input that it asks
         return 130
 
 
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind it: a compiled module that it meets while it is imported tells an ImportError."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
+def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(_app_for(arguments))
+    arguments = arguments or ["--help"]
+    with ExitStack() as stack:
+        if in_japanese():
+            translate(command)
+            if "--help" in arguments and not _PLAIN:
+                stack.enter_context(japanese_frame())
+        if _PLAIN:
+            without_markup(command)
+        return int(command.main(arguments, prog_name="sokuon", standalone_mode=False) or 0)
 
 
 def _usage(error: Exception) -> str:

@@ -1,13 +1,11 @@
-"""What several commands share: common options, notes and errors on standard error, a progress bar, clean ends."""
+"""What several commands share: common options, notes and errors on standard error, a progress bar."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +32,6 @@ WeightsOption = Annotated[
 
 _PIPE_COLUMNS = 1000  # no terminal, no reason to break lines
 _LONGEST_MESSAGE = 600
-_ENDS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def whole_number(name: str, value: str | None) -> int | None:
@@ -122,36 +119,3 @@ def open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # as long as the process
         with contextlib.suppress(AttributeError):  # what stands in for it in a test
             getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-@contextmanager
-def clean_ends() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as an exception does, so that nothing half-written stays.
-
-    A library that is being imported can swallow the exception: then it comes again, a second later.
-    """
-    status = 0
-
-    def end(number: int, _: object) -> None:
-        nonlocal status
-        status = status or 128 + number
-        if again:
-            signal.setitimer(signal.ITIMER_REAL, 1.0)
-        sys.exit(status)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in _ENDS}
-    taken = [number for number, handler in before.items() if handler == signal.SIG_DFL]  # nohup's is left alone
-    again = bool(taken) and hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
-    for number in [*taken, signal.SIGALRM] if again else taken:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        if again:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        for number in taken:
-            signal.signal(number, before[number])

@@ -25,8 +25,11 @@ def interruptible(work: Callable[[], T], stop: Callable[[], None]) -> T:
     results: list[T] = []
     problems: list[BaseException] = []
     ended = threading.Event()
+    begun = threading.Lock()  # taken by the work when it begins, or by the main thread when it gives that up
 
     def run() -> None:
+        if not begun.acquire(blocking=False):
+            return
         try:
             results.append(work())
         except BaseException as problem:  # raised again where it was called
@@ -34,12 +37,13 @@ def interruptible(work: Callable[[], T], stop: Callable[[], None]) -> T:
         finally:
             ended.set()
 
-    threading.Thread(target=run, name="sokuon-run").start()
     try:
+        threading.Thread(target=run, name="sokuon-run").start()  # what interrupts it does not tell whether it did start
         ended.wait()  # not join: one that is interrupted takes the thread for ended (Python 3.10 to 3.12)
     except BaseException:
-        stop()
-        ended.wait()
+        if not begun.acquire(blocking=False):
+            stop()
+            ended.wait()
         raise
     if problems:
         raise problems[0]
