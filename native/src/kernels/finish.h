@@ -1,8 +1,7 @@
 // The last convolution, to one channel, and tanh.
 #pragma once
 
-#include <math.h>
-
+#include <cstring>
 #include <utility>
 
 #include "kernels/kernels.h"
@@ -45,8 +44,8 @@ SK_INLINE void finish(const Signal& in, const LastConv& conv, float slope, std::
         vec sums[W];
         for (int i = 0; i < W; ++i) sums[i] = tap_sum(in, conv.weights, conv.taps, s, t + i);
         float values[W];
-        store(values, lane_sums(sums) + splat(conv.bias));
-        for (int i = 0; i < W && t + i < hi; ++i) out[t - lo + i] = ::tanhf(values[i]);
+        store(values, tanh(lane_sums(sums) + splat(conv.bias)));
+        std::memcpy(out + t - lo, values, static_cast<std::size_t>(hi - t < W ? hi - t : W) * sizeof(float));
     }
 }
 
