@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 pytest.importorskip("pyworld")
@@ -15,11 +16,20 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "training"))
 
 from sokuon_training import losses, published  # noqa: E402
+from sokuon_training.balance import Balance  # noqa: E402
 from sokuon_training.critic import Critics  # noqa: E402
 from sokuon_training.latents import LatentMap  # noqa: E402
 from sokuon_training.loop import Run, half_convolutions  # noqa: E402
 from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS  # noqa: E402
-from sokuon_training.refine import prepared, train_critics  # noqa: E402
+from sokuon_training.refine import (  # noqa: E402
+    OPENING_LEAD,
+    OPENING_LOUD,
+    Pairs,
+    openings_of,
+    prepared,
+    train_critics,
+)
+from sokuon_training.vocoder import CROP_FRAMES, QUIET  # noqa: E402
 
 BUILTIN = ROOT / "training" / "builtin"
 
@@ -104,3 +114,63 @@ def test_a_run_tells_what_its_checkpoint_held(tmp_path: Path) -> None:
     assert "decoder" in again.found
     assert "critics" not in again.found
     assert 0 < again.minutes_left <= 1
+
+
+@pytest.mark.parametrize(("asked", "wanted"), [(50.0, 0.2), (2.0, 1.0)])
+def test_discriminators_are_held_to_their_share_and_never_raised(asked: float, wanted: float) -> None:
+    weight = torch.ones(1, requires_grad=True)
+    made = weight * 1.0
+    balance = Balance(share=1.0)
+    balance.backward(10 * weight.sum(), made, torch.tensor([asked]), [weight])
+    assert balance.scale == pytest.approx(wanted)
+    assert weight.grad is not None
+    assert float(weight.grad) == pytest.approx(10 + wanted * asked)
+
+
+def test_one_measurement_moves_the_balance_only_a_part_of_the_way() -> None:
+    weight = torch.ones(1, requires_grad=True)
+    balance = Balance(share=1.0)
+    for step in range(21):
+        balance.backward(10 * weight.sum(), weight * 1.0, torch.tensor([50.0 if step < 20 else 500.0]), [weight])
+    assert 0.05 < balance.scale < 0.15
+
+
+def test_frames_weigh_in_mel_bands_at_their_time() -> None:
+    torch.manual_seed(0)
+    target = 0.1 * torch.randn(2, 28 * 300)
+    wrong = target.clone()
+    wrong[:, : 4 * 300] = 0  # the first four frames
+    first, last = torch.ones(2, 28), torch.ones(2, 28)
+    first[:, :4], last[:, -4:] = 3.0, 3.0
+    plain = float(losses.mel(wrong, target))
+    assert float(losses.mel(wrong, target, torch.ones(2, 28))) == pytest.approx(plain, rel=1e-5)
+    assert float(losses.mel(wrong, target, first)) > 1.5 * plain
+    assert float(losses.mel(wrong, target, last)) == pytest.approx(plain, rel=0.02)
+
+
+def test_openings_are_cropped_with_the_silence_before_them() -> None:
+    silent, loud = np.full(20, QUIET - 5), np.full(60, QUIET + 5)
+    quiet, short = np.full(40, QUIET - 5), np.concatenate([silent[:6], loud[: CROP_FRAMES - 6]])
+    starts, opens = openings_of([np.concatenate([silent, loud]), quiet, short])
+    assert starts.tolist() == [*range(20 - OPENING_LEAD + 1), 120]  # the last recording is one crop long
+    first = np.flatnonzero(opens)
+    assert first[: OPENING_LEAD + OPENING_LOUD].tolist() == list(range(20 - OPENING_LEAD, 20 + OPENING_LOUD))
+    assert first[-1] == 120 + 6 + OPENING_LOUD - 1
+    assert len(opens) == 80 + 40 + CROP_FRAMES
+
+
+def test_a_batch_says_which_of_its_frames_open_a_sentence() -> None:
+    loud = np.concatenate([np.full(20, QUIET - 5), np.full(100, QUIET + 5)])
+    openings, opens = openings_of([loud])
+    z, samples = torch.arange(120.0).expand(96, 120), torch.zeros(120 * 300, dtype=torch.int16)
+    inner, rng = np.array([60]), np.random.default_rng(0)
+    pairs = Pairs(z, -z, samples, inner, openings, torch.from_numpy(opens), torch.tensor([2]), rng)
+    drawn, sound, marked = pairs.batch(6, real_part=3, opening_share=0.0)
+    assert sound.shape == (6, CROP_FRAMES * 300)
+    assert not marked.any()
+    assert bool((drawn[:2, 0] > 0).all())  # two of six are real
+    assert torch.equal(drawn[2:, 0], -z[:4, 60 : 60 + CROP_FRAMES])
+    drawn, _, marked = pairs.batch(6, real_part=3, opening_share=1.0)
+    assert marked.sum(1).tolist() == [OPENING_LEAD + OPENING_LOUD] * 6
+    first = -drawn[2:, 0][marked[2:]].reshape(4, -1)[:, 0]
+    assert first.tolist() == [20.0 - OPENING_LEAD] * 4

@@ -7,6 +7,7 @@ import itertools
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from sokuon_training.features import mel_matrix
 
@@ -34,16 +35,19 @@ def spectral(predicted: Tensor, target: Tensor) -> Tensor:
 MEL_WINDOWS, MEL_BANDS = (512, 1024, 2048), 80
 
 
-def mel(predicted: Tensor, target: Tensor) -> Tensor:
+def mel(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean over windows of the L1 between log magnitudes in mel bands, and the spectral convergence; both [B, N]. Bands
     leave the fine structure of noise free, which log magnitudes of single bins do not: those are closest to a noise
-    on average where they do not fluctuate, and hold back what discriminators ask for."""
+    on average where they do not fluctuate, and hold back what discriminators ask for. `weights` [B, frames] of the
+    decoder's frames are what the L1 weighs at their time; without them all weigh 1."""
     total = predicted.new_zeros(())
     for window in MEL_WINDOWS:
         p, t = magnitude(predicted, window), magnitude(target, window)
         distance = (p - t).square().sum((1, 2)).sqrt() / (t.square().sum((1, 2)).sqrt() + 0.05)
         bands = _mel_bands(window).to(p)
         apart = ((bands @ p).clamp_min(FLOOR).log() - (bands @ t).clamp_min(FLOOR).log()).abs()
+        if weights is not None:
+            apart = apart * interpolate(weights.unsqueeze(1), apart.shape[2])
         total = total + apart.mean() + distance.mean()
     return total / len(MEL_WINDOWS)
 

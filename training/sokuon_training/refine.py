@@ -2,7 +2,8 @@
 
 Some latents are real speech's with noise, most the acoustic model's, as in tune.py. Beside the spectral loss
 there is one on the complex spectrum below 4 kHz (with the phase given, the sound is determined there) and one on the
-lines at the frame rate. `--critics` adds discriminators over periods and spectra.
+lines at the frame rate. `--critics` adds discriminators over periods and spectra; their gradient is held to the length
+of the others' (`balance.py`). A share of the crops are openings of sentences, with the silence before them.
 `python -m sokuon_training.refine WORK_FOLDER --published training/builtin --minutes 60`
 """
 
@@ -19,6 +20,7 @@ from rich.progress import track
 from torch import Tensor
 
 from sokuon_training import losses, published
+from sokuon_training.balance import Balance
 from sokuon_training.builtin import CONFIG
 from sokuon_training.carry import DEFAULT_NOISE, f0_of, flow_phases
 from sokuon_training.critic import Critics
@@ -32,11 +34,12 @@ from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS, as_channels
 from sokuon_training.speak import averaged
 from sokuon_training.texts import Batches, Item, read_labels
 from sokuon_training.tune import latents_of, starts_of
-from sokuon_training.vocoder import CROP_FRAMES
+from sokuon_training.vocoder import CROP_FRAMES, QUIET
 
 COHERENT, LINES = 0.5, 0.1
 MOST_JITTER = 0.3  # standard deviation on the phasors: the flow's are no better
 REAL_PART = 4  # one in this many crops has real latents: the voice speaks with made ones
+OPENING_LEAD, OPENING_LOUD = 4, 8  # frames before and from the first loud one that make a sentence's opening
 ALONE = 300  # steps that new discriminators learn alone
 MOST_NOISE = 0.15  # standard deviation on z
 
@@ -49,19 +52,43 @@ class Pairs:
     real: Tensor  # [C, frames]
     made: Tensor  # [C, frames]
     samples: Tensor  # [frames * HOP] int16
-    starts: np.ndarray  # frames where a crop may start
+    starts: np.ndarray  # frames where a crop may start: all that are loud
+    openings: np.ndarray  # frames where a crop may start that holds a sentence's opening
+    opens: Tensor  # [frames] bool, whether a frame is part of an opening
     empty: Tensor  # the noise channels that still carry noise
     rng: np.random.Generator
 
-    def batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """(z [B, C, CROP_FRAMES], one part in REAL_PART real with noise, sound [B, CROP_FRAMES * HOP])."""
-        chosen = self.rng.choice(self.starts, size)
-        count = size // REAL_PART
+    def batch(self, size: int, real_part: int, opening_share: float) -> tuple[Tensor, Tensor, Tensor]:
+        """(z [B, C, CROP_FRAMES], one part in `real_part` real with noise, sound [B, CROP_FRAMES * HOP], which frames
+        open a sentence [B, CROP_FRAMES]); each crop is an opening with a chance of `opening_share`."""
+        opening = self.rng.random(size) < opening_share
+        chosen = np.where(opening, self.rng.choice(self.openings, size), self.rng.choice(self.starts, size))
+        count = size // real_part
         real = torch.stack([self.real[:, s : s + CROP_FRAMES] for s in chosen[:count]])
         made = torch.stack([self.made[:, s : s + CROP_FRAMES] for s in chosen[count:]])
         sound = torch.stack([self.samples[s * HOP : (s + CROP_FRAMES) * HOP] for s in chosen])
+        opens = torch.stack([self.opens[s : s + CROP_FRAMES] for s in chosen])
         z = torch.cat([blurred(real, self.empty, MOST_NOISE), with_noise(made, self.empty)])
-        return z, sound.float() / 32768
+        return z, sound.float() / 32768, opens
+
+
+def openings_of(loudness: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(frames where a crop may start that holds an opening whole, bool [frames] what is part of one), from the mean log
+    power [frames] of each recording, end to end. `starts_of` gives no crop that begins in the silence before the first
+    loud frame: a sentence's first frame is in one of its crops, an inner one in CROP_FRAMES, and a first consonant
+    that is not loud in none."""
+    starts, opens, offset = [], [], 0
+    for loud in loudness:
+        part = np.zeros(len(loud), bool)
+        heard = np.flatnonzero(loud > QUIET)
+        if len(heard):
+            first = max(0, int(heard[0]) - OPENING_LEAD)
+            part[first : heard[0] + OPENING_LOUD] = True
+            latest = min(first, len(loud) - CROP_FRAMES)
+            starts.append(offset + np.arange(max(0, latest + 1)))
+        opens.append(part)
+        offset += len(loud)
+    return np.concatenate(starts), np.concatenate(opens)
 
 
 def phases_of(work: Path, recordings: dict[str, Recording]) -> dict[str, np.ndarray]:
@@ -109,9 +136,12 @@ def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
         samples.append(torch.from_numpy(recording.samples[part.start * HOP : part.stop * HOP]))
         loudness.append(recording.features.envelope.mean(1))
     starts = starts_of(items, np.array([z.shape[1] for z in real]), loudness)
+    inside = [x[i.label.first :][: z.shape[1]] for i, x, z in zip(items, loudness, real, strict=True)]
+    openings, opens = openings_of(inside)
     empty = torch.tensor([c for c in latents.empty_channels if c not in {*PHASE_CHANNELS, *CARRIER_CHANNELS}])
     rng = np.random.default_rng(seed)
-    return Pairs(torch.cat(real, 1), torch.cat(made, 1), torch.cat(samples), starts, empty, rng)
+    sound, opening = torch.cat(samples), torch.from_numpy(opens)
+    return Pairs(torch.cat(real, 1), torch.cat(made, 1), sound, starts, openings, opening, empty, rng)
 
 
 def carried_flow(work: Path, flow: Flow) -> Flow | None:
@@ -172,6 +202,11 @@ def main() -> None:
     parser.add_argument("--critics-rate", type=float, default=2e-3)
     parser.add_argument("--spectral", type=float, default=3.0, help="weight of the other losses beside the critics'")
     parser.add_argument("--matching", type=float, default=2.0, help="weight of the critics' inner activations")
+    parser.add_argument("--share", type=float, default=1.0, help="most length of the critics' gradient in the others'")
+    parser.add_argument("--real", type=int, default=REAL_PART, help="one in this many crops has real latents")
+    parser.add_argument("--openings", type=float, default=0.2, help="share of crops that open a sentence")
+    parser.add_argument("--opening", type=float, default=2.0, help="weight of an opening's frames in mel bands")
+    parser.add_argument("--bands", action="store_true", help="spectral loss in mel bands without critics, too")
     parser.add_argument("--settle", type=float, default=0, help="minutes at the end in which the rates fall to 0")
     parser.add_argument("--bf16", action="store_true", help="convolutions in bf16: for processors with AMX")
     parser.add_argument("--device", default="cpu")
@@ -194,13 +229,14 @@ def main() -> None:
     alone_until = 0 if "critics" in run.found else run.step + ALONE
     speaker = torch.zeros(args.batch, CONFIG.gin_channels, 1, device=device)
     half = half_convolutions(device, args.bf16)
-    log = Log(every=25)
-    genuine = args.batch // REAL_PART  # only these have a phase that the sound has to follow exactly
+    log, balance = Log(every=25), Balance(args.share)
+    genuine = args.batch // args.real  # only these have a phase that the sound has to follow exactly
     for step in run.steps(args.steps):
         settling = min(1.0, run.minutes_left / args.settle) if args.settle else 1.0
         falling = min(1.0, (step + 1) / 50) * 0.5 ** (step / args.halve_every)
         set_rate(optimizer, args.rate * settling * falling)
-        z, sound = (x.to(device) for x in pairs.batch(args.batch))
+        z, sound, opens = (x.to(device) for x in pairs.batch(args.batch, args.real, args.openings))
+        weights = torch.where(opens, args.opening, 1.0)
         judged = 0.0
         if critics is not None:
             set_rate(critic_optimizer, args.critics_rate * settling)
@@ -217,17 +253,17 @@ def main() -> None:
         coherent = losses.coherent(fake[:genuine], sound[:genuine])
         lines = losses.lines(fake, sound, HOP)
         if critics is None:
-            spectral = losses.spectral(fake, sound)
+            spectral = losses.mel(fake, sound, weights) if args.bands else losses.spectral(fake, sound)
             total = spectral + COHERENT * coherent + LINES * lines
             optimizer.zero_grad()
             total.backward()
         else:
-            made, spectral = fake[genuine:], losses.mel(fake, sound)
+            made, spectral = fake[genuine:], losses.mel(fake, sound, weights)
             with half:
                 judged, asked = train_critics(critics, critic_optimizer, heard, made, step, args.matching)
             total = args.spectral * (spectral + COHERENT * coherent + LINES * lines)
             optimizer.zero_grad()
-            torch.autograd.backward([total, made], [None, asked])
+            balance.backward(total, made, asked, list(decoder.parameters()))
         norm = torch.nn.utils.clip_grad_norm_(decoder.parameters(), 5.0 if critics is None else 100.0)
         optimizer.step()
         average.update(decoder)
@@ -238,6 +274,7 @@ def main() -> None:
             lines=float(lines),
             critic=judged,
             grad=float(norm),
+            scale=balance.scale,
         )
 
 
