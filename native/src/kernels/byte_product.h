@@ -11,7 +11,8 @@
 namespace sk::SK_ISA {
 
 #if !defined(SK_SPILLS)
-constexpr std::int64_t row_head = 0;  // bytes of a row before its codes
+constexpr int code_bytes = sizeof(Code);  // of a code in memory, see ByteKernels
+constexpr std::int64_t row_head = 0;      // bytes of a row before its codes
 SK_INLINE void spill(std::uint8_t*, std::int64_t, int) {}
 #endif
 

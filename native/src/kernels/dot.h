@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/byte_kernels.h"
 #include "kernels/math.h"
@@ -32,8 +33,6 @@ using Code = std::uint8_t;
 using Sum = ints;
 using Weight = ints;
 using Inputs = ints;
-constexpr int code_bytes = 1;                          // of a code in memory, see ByteKernels
-SK_INLINE constexpr int code_offset(int) { return 0; }  // added to codes around `zero`, so that they fit the instruction
 #if SK_WIDTH == 16
 constexpr int block_rows = 12, block_width_vectors = 2;
 SK_INLINE Sum dot(Sum sum, Weight w, Inputs x) { return (ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w); }
@@ -56,8 +55,6 @@ SK_INLINE ints total(Sum sum) { return sum; }
 #define SK_SPILLS
 using Code = std::uint8_t;
 using Sum = ints;
-constexpr int code_bytes = 3;                                    // and as much for what may spill
-SK_INLINE constexpr int code_offset(int zero) { return -zero; }  // both signs as they are
 constexpr int block_rows = SK_REGISTERS == 32 ? 12 : 5, block_width_vectors = 2;
 SK_INLINE ints total(Sum sum) { return sum; }
 
@@ -69,8 +66,6 @@ struct Weight {
     ints even, odd;
 };
 using Inputs = Weight;
-constexpr int code_bytes = 2;
-SK_INLINE constexpr int code_offset(int) { return 0; }
 constexpr int block_rows = 4, block_width_vectors = 2;
 SK_INLINE ints pairs_summed(ints a, ints b) { return (ints)_mm_madd_epi16((__m128i)a, (__m128i)b); }
 typedef std::int16_t shorts __attribute__((vector_size(SK_WIDTH * 4)));
@@ -89,16 +84,12 @@ SK_INLINE ints total(Sum sum) { return sum; }
 
 using Code = std::uint8_t;
 using Sum = ints;
-constexpr int code_bytes = 1;
-SK_INLINE constexpr int code_offset(int) { return 0; }
 constexpr int block_rows = 10, block_width_vectors = 2;  // products of matrices: accumulate_codes of byte_product.h
 SK_INLINE ints total(Sum sum) { return sum; }
 
 #elif defined(__aarch64__)
 
 using Code = std::int8_t;  // these instructions take two signed operands
-constexpr int code_bytes = 1;
-SK_INLINE constexpr int code_offset(int) { return -128; }
 using Weight = int8x16_t;
 using Inputs = int8x16_t;
 SK_INLINE Weight weight(const std::int8_t* p) { return vld1q_s8(p); }
@@ -128,8 +119,6 @@ struct Weight {
     std::int8_t at[4 * W];
 };
 using Inputs = const Code*;
-constexpr int code_bytes = 1;
-SK_INLINE constexpr int code_offset(int) { return 0; }
 constexpr int block_rows = 2, block_width_vectors = 2;
 SK_INLINE Weight weight(const std::int8_t* p) {
     Weight w;
@@ -145,6 +134,15 @@ SK_INLINE Sum dot(Sum sum, const Weight& w, Inputs x) {
 SK_INLINE ints total(Sum sum) { return sum; }
 
 #endif
+
+// Added to codes around `zero` as they are stored, so that they fit the instruction.
+SK_INLINE constexpr int code_offset([[maybe_unused]] int zero) {
+#if defined(SK_SPILLS)
+    return -zero;  // both signs as they are
+#else
+    return std::is_same_v<Code, std::int8_t> ? -signed_zero : 0;
+#endif
+}
 
 template <int... L>
 SK_INLINE ints inner_swapped(ints x, std::integer_sequence<int, L...>) {  // of every four lanes

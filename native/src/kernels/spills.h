@@ -24,6 +24,7 @@ struct RowSpill {
     std::int32_t codes;  // of its four inputs
 };
 
+constexpr int code_bytes = 3;  // a code, and as much as its share of a spill can be
 constexpr std::int64_t row_head = 32;
 constexpr std::int64_t spill_step = 32;  // codes looked at together
 
