@@ -44,12 +44,17 @@ def mel(predicted: Tensor, target: Tensor, weights: Tensor | None = None) -> Ten
     for window in MEL_WINDOWS:
         p, t = magnitude(predicted, window), magnitude(target, window)
         distance = (p - t).square().sum((1, 2)).sqrt() / (t.square().sum((1, 2)).sqrt() + 0.05)
-        bands = _mel_bands(window).to(p)
-        apart = ((bands @ p).clamp_min(FLOOR).log() - (bands @ t).clamp_min(FLOOR).log()).abs()
+        apart = bands_apart(p, t, window)
         if weights is not None:
             apart = apart * interpolate(weights.unsqueeze(1), apart.shape[2])
         total = total + apart.mean() + distance.mean()
     return total / len(MEL_WINDOWS)
+
+
+def bands_apart(predicted: Tensor, target: Tensor, window: int) -> Tensor:
+    """How far log magnitudes in mel bands are apart, [B, bands, frames], of two spectra [B, bins, frames]."""
+    bands = _mel_bands(window).to(predicted)
+    return ((bands @ predicted).clamp_min(FLOOR).log() - (bands @ target).clamp_min(FLOOR).log()).abs()
 
 
 @functools.cache

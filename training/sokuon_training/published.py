@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sokuon_training import config as configs
 from sokuon_training.acoustic import Acoustic
 from sokuon_training.builtin import CONFIG
+from sokuon_training.config import ModelConfig
 from sokuon_training.deberta import BertConfig
 from sokuon_training.decoder import Decoder
 
@@ -41,9 +44,15 @@ def acoustic(folder: Path) -> tuple[Acoustic, list[str]]:
     return model.eval(), entries
 
 
+def config(folder: Path) -> ModelConfig:
+    """The sizes of the built-in voice's folder: its decoder may be wider than builtin.py's (widen.py)."""
+    width = configs.read(folder / "voice" / "config.json").upsample_initial_channel
+    return dataclasses.replace(CONFIG, upsample_initial_channel=width)
+
+
 def decoder(folder: Path) -> Decoder:
     """The decoder of the built-in voice's folder; the speaker's part is 0, as it was trained."""
-    net = Decoder(CONFIG)
+    net = Decoder(config(folder))
     net.load_state_dict(tensors(folder, "dec."))
     nn.init.zeros_(net.cond.weight)
     return net

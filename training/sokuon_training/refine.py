@@ -57,6 +57,8 @@ class Pairs:
     opens: Tensor  # [frames] bool, whether a frame is part of an opening
     empty: Tensor  # the noise channels that still carry noise
     rng: np.random.Generator
+    loud: Tensor  # [frames] bool
+    lengths: list[int]  # frames of each recording
 
     def batch(self, size: int, real_part: int, opening_share: float) -> tuple[Tensor, Tensor, Tensor]:
         """(z [B, C, CROP_FRAMES], one part in `real_part` real with noise, sound [B, CROP_FRAMES * HOP], which frames
@@ -91,9 +93,8 @@ def openings_of(loudness: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(starts), np.concatenate(opens)
 
 
-def phases_of(work: Path, recordings: dict[str, Recording]) -> dict[str, np.ndarray]:
+def phases_of(cache: Path, recordings: dict[str, Recording]) -> dict[str, np.ndarray]:
     """The phasors of every recording, computed once."""
-    cache = work / "phases.npz"
     if not cache.exists():
         found = {n: phasors(r.samples / 32768, r.features.f0) for n, r in track(recordings.items(), "phases")}
         np.savez(cache, **found)
@@ -102,14 +103,14 @@ def phases_of(work: Path, recordings: dict[str, Recording]) -> dict[str, np.ndar
 
 
 @torch.no_grad()
-def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
-    """Run the published acoustic model over all training sentences once, with the recordings' durations. The phase in
-    what it makes is that of carry.py's flow where there is one (its checkpoint, or as published), so that the decoder
-    learns to live with its errors."""
+def pairs_of(work: Path, folder: Path, seed: int, held: bool = False) -> Pairs:
+    """Run the published acoustic model over all training sentences (or those held out) once, with the recordings'
+    durations. The phase in what it makes is that of carry.py's flow where there is one (its checkpoint, or as
+    published), so that the decoder learns to live with its errors."""
     model, vocabulary = published.acoustic(folder)
     latents, ids = LatentMap.load(work / "latents.npz"), {c: i for i, c in enumerate(vocabulary)}
-    recordings = {r.name: r for r in load(work)}
-    phases = phases_of(work, recordings)
+    recordings = {r.name: r for r in load(work, held)}
+    phases = phases_of(work / ("phases_held.npz" if held else "phases.npz"), recordings)
     labels = [x for x in read_labels(work) if x.name in recordings]
     items = [Item.of(x, recordings[x.name], latents, ids) for x in labels]
     batches = Batches(items, latents, seed, crop=10_000, styled=False)
@@ -135,13 +136,15 @@ def pairs_of(work: Path, folder: Path, seed: int) -> Pairs:
         made.append(z_made)
         samples.append(torch.from_numpy(recording.samples[part.start * HOP : part.stop * HOP]))
         loudness.append(recording.features.envelope.mean(1))
-    starts = starts_of(items, np.array([z.shape[1] for z in real]), loudness)
+    lengths = [z.shape[1] for z in real]
+    starts = starts_of(items, np.array(lengths), loudness)
     inside = [x[i.label.first :][: z.shape[1]] for i, x, z in zip(items, loudness, real, strict=True)]
     openings, opens = openings_of(inside)
     empty = torch.tensor([c for c in latents.empty_channels if c not in {*PHASE_CHANNELS, *CARRIER_CHANNELS}])
     rng = np.random.default_rng(seed)
-    sound, opening = torch.cat(samples), torch.from_numpy(opens)
-    return Pairs(torch.cat(real, 1), torch.cat(made, 1), sound, starts, openings, opening, empty, rng)
+    sound, opening, loud = torch.cat(samples), torch.from_numpy(opens), torch.from_numpy(np.concatenate(inside) > QUIET)
+    both = torch.cat(real, 1), torch.cat(made, 1)
+    return Pairs(*both, sound, starts, openings, opening, empty, rng, loud, lengths)
 
 
 def carried_flow(work: Path, flow: Flow) -> Flow | None:

@@ -37,7 +37,7 @@ def voice_tensors(work: Path, folder: Path, temper: float = 1.0) -> dict[str, Te
     if (work / "carried.pt").exists():
         weights |= {f"flow.{k}": v for k, v in averaged(work / "carried.pt").items()}
     if (work / "refined.pt").exists():
-        weights |= {f"dec.{k}": v for k, v in refined_decoder(work).state_dict().items()}
+        weights |= {f"dec.{k}": v for k, v in refined_decoder(work, folder).state_dict().items()}
     weights["enc_p.proj.bias"] = weights["enc_p.proj.bias"].clone()
     weights["enc_p.proj.bias"][CONFIG.channels :] += math.log(temper)
     noisy = [c for c in LatentMap.load(work / "latents.npz").empty_channels if c not in PHASE_CHANNELS]
@@ -46,9 +46,10 @@ def voice_tensors(work: Path, folder: Path, temper: float = 1.0) -> dict[str, Te
     return weights
 
 
-def refined_decoder(work: Path) -> Decoder:
-    """The decoder of refine.py; there is one speaker, and it was trained with a zero vector."""
-    decoder = Decoder(CONFIG)
+def refined_decoder(work: Path, folder: Path) -> Decoder:
+    """The decoder of refine.py, which began with that of `folder`; there is one speaker, and it was trained with a zero
+    vector."""
+    decoder = Decoder(published.config(folder))
     decoder.load_state_dict(averaged(work / "refined.pt"))
     torch.nn.init.zeros_(decoder.cond.weight)
     return decoder
@@ -82,7 +83,8 @@ def main() -> None:
     parser.add_argument("--temper", type=float, default=1.0, help="factor on the prior's spread")
     args = parser.parse_args()
     halved = {k: v.half() for k, v in voice_tensors(args.work, args.published, args.temper).items()}
-    save_voice(halved, CONFIG, args.out / "voice", VoiceInfo(NAME, tuple(STYLES), SAMPLE_RATE), style_vectors())
+    info = VoiceInfo(NAME, tuple(STYLES), SAMPLE_RATE)
+    save_voice(halved, published.config(args.published), args.out / "voice", info, style_vectors())
     save_bert_of(args.work, args.published, args.out / "bert")
     shutil.copy(args.work / "latents.npz", args.out)
     size = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
