@@ -14,6 +14,8 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from sokuon_training.together import least
+
 console = Console(highlight=False, width=160)
 
 
@@ -88,9 +90,10 @@ class Run:
         partial.rename(self.checkpoint)
 
     def steps(self, most: int) -> Iterator[int]:
-        """Step numbers until `most`, a signal or the deadline; saves on the way and at the end."""
+        """Step numbers until `most`, a signal or the deadline; saves on the way and at the end. Of several processes
+        (together.py) the first that ends ends all."""
         saved = time.time()
-        while self.step < most and not self.stopped and time.time() < self.deadline:
+        while least(0.0 if self.step >= most or self.stopped else self.minutes_left) > 0:
             yield self.step
             self.step += 1
             if time.time() - saved > self.save_every_s:

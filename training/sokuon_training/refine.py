@@ -19,7 +19,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from sokuon_training import losses, published
+from sokuon_training import losses, published, together
 from sokuon_training.balance import Balance
 from sokuon_training.builtin import CONFIG
 from sokuon_training.carry import DEFAULT_NOISE, f0_of, flow_phases
@@ -33,6 +33,7 @@ from sokuon_training.loop import Ema, Log, Run, device_of, half_convolutions
 from sokuon_training.phases import CARRIER_CHANNELS, PHASE_CHANNELS, as_channels, phasors
 from sokuon_training.speak import averaged
 from sokuon_training.texts import Batches, Item, read_labels
+from sokuon_training.together import least
 from sokuon_training.tune import latents_of, starts_of
 from sokuon_training.vocoder import CROP_FRAMES, QUIET
 
@@ -214,7 +215,7 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true", help="convolutions in bf16: for processors with AMX")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    device = device_of(args.device)
+    device, rank = device_of(args.device), together.join()
     torch.manual_seed(0)
     pairs = pairs_of(args.work, args.published, seed=0)
     decoder = prepared(args.published).to(device)
@@ -222,20 +223,22 @@ def main() -> None:
     run = Run(args.work / "refined.pt", args.minutes)
     average = Ema(decoder, args.average)
     run.keep(decoder=decoder, optimizer=optimizer, average=average)
+    together.share(optimizer)
     critics = Critics().to(device) if args.critics else None
     if critics is not None:
         critic_optimizer = torch.optim.AdamW(critics.parameters(), args.critics_rate, betas=(0.8, 0.99), fused=True)
         run.keep(critics=critics, critic_optimizer=critic_optimizer)
-    if run.resume():
-        torch.manual_seed(run.step)
-        pairs.rng = np.random.default_rng(run.step)
+        together.share(critic_optimizer)
+    run.resume()
+    torch.manual_seed(run.step + rank)
+    pairs.rng = np.random.default_rng((run.step, rank))
     alone_until = 0 if "critics" in run.found else run.step + ALONE
     speaker = torch.zeros(args.batch, CONFIG.gin_channels, 1, device=device)
     half = half_convolutions(device, args.bf16)
     log, balance = Log(every=25), Balance(args.share)
     genuine = args.batch // args.real  # only these have a phase that the sound has to follow exactly
     for step in run.steps(args.steps):
-        settling = min(1.0, run.minutes_left / args.settle) if args.settle else 1.0
+        settling = min(1.0, least(run.minutes_left) / args.settle) if args.settle else 1.0
         falling = min(1.0, (step + 1) / 50) * 0.5 ** (step / args.halve_every)
         set_rate(optimizer, args.rate * settling * falling)
         z, sound, opens = (x.to(device) for x in pairs.batch(args.batch, args.real, args.openings))
