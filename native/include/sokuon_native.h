@@ -87,7 +87,8 @@ SK_API int64_t sk_decoder_weight_bytes(const sk_decoder* decoder);
 SK_API int64_t sk_decoder_hop(const sk_decoder* decoder);
 
 /* Decodes frames [first, first + count) of z [latent_channels][frames] (row-major) into out [count * hop]: exactly
- * those samples of the whole decoding. g [speaker_channels]. Returns 0, or -1 when memory ran out or a range is bad. */
+ * those samples of the whole decoding. g [speaker_channels]. Returns 0, -1 when memory ran out or a range is bad, or
+ * SK_STOPPED (sk_stop_when). */
 SK_API int32_t sk_decoder_run(const sk_decoder* decoder, const float* z, int64_t frames, const float* g, int64_t first,
                               int64_t count, int32_t threads, float* out);
 

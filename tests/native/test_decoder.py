@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import functools
 import os
 import platform
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -297,18 +299,39 @@ def interrupts() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interrupts")
-def test_ctrl_c_is_handled_between_slices() -> None:
+def test_ctrl_c_ends_a_slice() -> None:
     """A signal ends a long decoding soon, and the decoder works afterwards."""
     decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
     z, g = inputs(BASE, 200)
     expected = decoder.decode(z, g, threads=2)
     endless = np.zeros((BASE.latent_channels, 2_000_000), np.float32)  # minutes of work
-    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        decoder.decode(endless, g, threads=2)
+        decoder._run(endless, g, slice(0, 2_000_000), 2, np.empty(2_000_000 * BASE.hop, np.float32))
     timer.join()
     assert np.array_equal(decoder.decode(z, g, threads=2), expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_stop_flag_ends_a_slice(threads: int) -> None:
+    """A request that is given up does not decode its slice to the end: some seconds of sound more."""
+    decoder = NativeDecoder(BASE, reference.random_tensors(BASE))
+    z, g = inputs(BASE, 300)
+    expected = decoder.decode(z, g, threads)
+    endless = np.zeros((BASE.latent_channels, 2_000_000), np.float32)  # minutes of work
+    flag = native.StopFlag()
+
+    def request() -> None:
+        with flag.stoppable(), pytest.raises(native.StopRunError):
+            decoder._run(endless, g, slice(0, 2_000_000), threads, np.empty(2_000_000 * BASE.hop, np.float32))
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(request)
+        time.sleep(0.2)
+        flag.set()
+        running.result(timeout=30)
+    assert np.array_equal(decoder.decode(z, g, threads), expected)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

@@ -53,6 +53,8 @@ int32_t sk_decoder_run(const sk_decoder* decoder, const float* z, int64_t frames
     if (!valid(frames, first, count)) return -1;
     try {
         decoder->decoder.run({z, frames, g}, {first, first + count}, threads, out);
+    } catch (const sk::Stopped&) {
+        return SK_STOPPED;
     } catch (const std::exception&) {
         return -1;
     }

@@ -65,16 +65,18 @@ struct ChainCall {
 // One chunk on one thread.
 class Chunk {
   public:
-    Chunk(const Model& model, const Input& input, Workspace& space) : model_(model), input_(input), space_(space) {}
+    Chunk(const Model& model, const Input& input, StopFlag stop, Workspace& space)
+        : model_(model), input_(input), stop_(stop), space_(space) {}
 
     // The chunks of a span come in order, the first one after Workspace::forget. The first stage, whose weights are most
-    // of all, runs over the whole chunk, the others over piece after piece of it.
+    // of all, runs over the whole chunk, the others over piece after piece of it. What is told to stop leaves the rest
+    // undone.
     void decode(Range frames, float* out, Profile profile) {
         const Ranges ranges = required(model_, frames, input_.frames);
         const Signal pre = precondition(ranges.pre);
         profile.mark();
         const Signal x = run_stage(0, pre, ranges, space_.first.data(), profile);
-        for (std::int64_t lo = frames.lo; lo < frames.hi; lo += piece_frames) {
+        for (std::int64_t lo = frames.lo; lo < frames.hi && !stop_.raised(); lo += piece_frames) {
             const Range piece{lo, std::min(lo + piece_frames, frames.hi)};
             later_stages(x, piece, out + (lo - frames.lo) * model_.shape.hop(), profile.again());
         }
@@ -196,6 +198,7 @@ class Chunk {
 
     const Model& model_;
     const Input& input_;
+    const StopFlag stop_;
     Workspace& space_;
 };
 
@@ -300,14 +303,14 @@ std::unique_ptr<Workspace> Decoder::borrow(std::int64_t frames) const {
 }
 
 // One thread's frames, chunk after chunk.
-void Decoder::span(const Input& input, Range frames, float* out, double* seconds) const {
+void Decoder::span(const Input& input, Range frames, StopFlag stop, float* out, double* seconds) const {
     const std::int64_t chunks = ceil_div(frames.size(), most_chunk);
     const std::int64_t size = ceil_div(frames.size(), std::max<std::int64_t>(chunks, 1));
     auto workspace = borrow(size);
     workspace->forget();
-    for (std::int64_t lo = frames.lo; lo < frames.hi; lo += size) {
+    for (std::int64_t lo = frames.lo; lo < frames.hi && !stop.raised(); lo += size) {
         const Range part{lo, std::min(lo + size, frames.hi)};
-        Chunk(model_, input, *workspace).decode(part, out + (lo - frames.lo) * model_.shape.hop(), Profile(seconds));
+        Chunk(model_, input, stop, *workspace).decode(part, out + (lo - frames.lo) * model_.shape.hop(), Profile(seconds));
     }
     kept_->put(std::move(workspace), usable_cpus());
 }
@@ -317,19 +320,21 @@ void Decoder::run(const Input& input, Range frames, int threads, float* out) con
     const std::int64_t spans = ceil_div(frames.size(), most);
     const std::int64_t size = ceil_div(frames.size(), std::max<std::int64_t>(spans, 1));
     std::atomic<bool> failed = false;
+    const StopFlag stop;  // of the calling thread
     run_tasks(static_cast<int>(spans), threads, [&](int i) {
         try {
             const Range part{frames.lo + i * size, std::min(frames.lo + (i + 1) * size, frames.hi)};
-            if (part.size() > 0) span(input, part, out + (part.lo - frames.lo) * model_.shape.hop(), nullptr);
+            if (part.size() > 0) span(input, part, stop, out + (part.lo - frames.lo) * model_.shape.hop(), nullptr);
         } catch (const std::bad_alloc&) {
             failed = true;
         }
     });
     if (failed) throw std::bad_alloc();
+    if (stop.raised()) throw Stopped();
 }
 
 void Decoder::profile(const Input& input, Range frames, float* out, double* seconds) const {
-    span(input, frames, out, seconds);
+    span(input, frames, StopFlag(), out, seconds);
 }
 
 }  // namespace sk

@@ -6,6 +6,7 @@
 
 #include "decoder/model.h"
 #include "decoder/tail.h"
+#include "threads/crew.h"
 #include "threads/kept.h"
 
 namespace sk {
@@ -53,12 +54,13 @@ class Decoder {
     explicit Decoder(Model model);
     const Model& model() const { return model_; }
 
-    // Decodes frames [first, first + count) into out [count * hop]; throws std::bad_alloc.
+    // Decodes frames [first, first + count) into out [count * hop]; throws std::bad_alloc, and Stopped when the run is told
+    // to stop (stop_when).
     void run(const Input& input, Range frames, int threads, float* out) const;
     void profile(const Input& input, Range frames, float* out, double* seconds) const;
 
   private:
-    void span(const Input& input, Range frames, float* out, double* seconds) const;
+    void span(const Input& input, Range frames, StopFlag stop, float* out, double* seconds) const;
     std::unique_ptr<Workspace> borrow(std::int64_t frames) const;
 
     Model model_;

@@ -80,6 +80,8 @@ void Crew::leave() { over_.store(true, std::memory_order_release); }
 
 void stop_when(const std::int32_t* flag) { stop_flag = flag; }
 
+StopFlag::StopFlag() : flag_(stop_flag) {}
+
 void with_crew(int threads, const std::function<void(Crew&)>& program) {
     Crew crew(std::clamp(threads, 1, usable_cpus()), stop_flag);
     std::exception_ptr problem;

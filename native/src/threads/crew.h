@@ -64,6 +64,16 @@ class Crew {
 // Programs that this thread starts from now on throw Stopped soon after *flag has become nonzero; nullptr: never.
 void stop_when(const std::int32_t* flag);
 
+// What `stop_when` was last told on this thread: for work that others do for it.
+class StopFlag {
+  public:
+    StopFlag();
+    bool raised() const { return flag_ && __atomic_load_n(flag_, __ATOMIC_RELAXED); }
+
+  private:
+    const std::int32_t* flag_;
+};
+
 // Runs program(crew) on the calling thread with up to threads - 1 helpers of the pool; what it throws passes.
 void with_crew(int threads, const std::function<void(Crew&)>& program);
 

@@ -22,7 +22,8 @@ from sokuon.native.library import (
 from sokuon.storage.tensors import F32, TensorFile
 
 PREFIX = "dec."  # of the decoder's tensors in the files of a voice
-SLICE_FRAMES = 480  # per thread and call; between calls Python handles signals
+SLICE_FRAMES = 480  # per thread and call
+_LONG_FRAMES = 24  # 30 ms of one server processor's time, half a second of a small one's
 
 
 class _Config(ctypes.Structure):
@@ -132,7 +133,7 @@ class NativeDecoder(Handle):
         """Decode the frames of `part` into the head of `out`."""
         count = part.stop - part.start
         arguments = (z.ctypes.data, z.shape[1], g.ctypes.data, part.start, count, threads, out.ctypes.data)
-        if self._library.sk_decoder_run(self._handle, *arguments) != 0:
+        if self._status(count > _LONG_FRAMES, *arguments) != 0:
             raise NativeError("The native decoder ran out of memory.")
 
     def _checked(self, z: F32, g: F32) -> tuple[F32, F32]:
