@@ -49,6 +49,14 @@ def test_work_has_ended_when_its_start_is_interrupted(monkeypatch: pytest.Monkey
     assert ended.is_set()
 
 
+def test_without_a_thread_the_work_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert interruptible(threading.get_ident, lambda: None) == threading.get_ident()
+
+
 def test_work_that_is_given_up_never_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[threading.Thread] = []
     done: list[bool] = []

@@ -14,11 +14,20 @@ def on_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+def started(thread: threading.Thread) -> bool:
+    """Whether a thread could be had; where none can, signals have to wait."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
+
+
 def interruptible(work: Callable[[], T], stop: Callable[[], None]) -> T:
     """What `work` returns or raises; what a signal handler raises meanwhile calls `stop`, which must end the work soon.
 
     Python runs signal handlers on the main thread, between two of its instructions: a C function called there holds
-    them up. So there another thread does the work while the main thread waits, 0.1 ms all told.
+    them up. So there another thread, if one can be had, does the work while the main thread waits, 0.1 ms all told.
     """
     if not on_main_thread():
         return work()
@@ -38,7 +47,9 @@ def interruptible(work: Callable[[], T], stop: Callable[[], None]) -> T:
             ended.set()
 
     try:
-        threading.Thread(target=run, name="sokuon-run").start()  # what interrupts it does not tell whether it did start
+        # What interrupts this does not tell whether the thread did start.
+        if not started(threading.Thread(target=run, name="sokuon-run")):
+            return work()
         ended.wait()  # not join: one that is interrupted takes the thread for ended (Python 3.10 to 3.12)
     except BaseException:
         if not begun.acquire(blocking=False):

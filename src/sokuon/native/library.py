@@ -243,8 +243,11 @@ class Handle:
         flag = ctypes.c_int32(0)
 
         def work() -> int:
-            self._library.sk_stop_when(ctypes.byref(flag))  # for this thread, which ends with the work
-            return int(function(self._handle, *arguments))
+            self._library.sk_stop_when(ctypes.byref(flag))  # for this thread
+            try:
+                return int(function(self._handle, *arguments))
+            finally:
+                self._library.sk_stop_when(None)
 
         def stop() -> None:
             flag.value = 1
