@@ -83,7 +83,7 @@ void stop_when(const std::int32_t* flag) { stop_flag = flag; }
 StopFlag::StopFlag() : flag_(stop_flag) {}
 
 void with_crew(int threads, const std::function<void(Crew&)>& program) {
-    Crew crew(std::clamp(threads, 1, usable_cpus()), stop_flag);
+    Crew crew(std::clamp(threads, 1, usable_cpus()));
     std::exception_ptr problem;
     run_tasks(crew.size(), crew.size(), [&](int worker) {
         if (worker > 0) return crew.help(worker);

@@ -17,9 +17,19 @@ struct Stopped : std::exception {
     const char* what() const noexcept override { return "stopped"; }
 };
 
+// What `stop_when` was told on the thread that makes it: for work that others do for that thread.
+class StopFlag {
+  public:
+    StopFlag();
+    bool raised() const { return flag_ && __atomic_load_n(flag_, __ATOMIC_RELAXED); }
+
+  private:
+    const std::int32_t* flag_;
+};
+
 class Crew {
   public:
-    explicit Crew(int size, const std::int32_t* stop = nullptr) : size_(size), stop_(stop) {}
+    explicit Crew(int size) : size_(size) {}
     Crew(const Crew&) = delete;
     Crew& operator=(const Crew&) = delete;
 
@@ -46,12 +56,12 @@ class Crew {
   private:
     using Call = void (*)(const void*, std::int64_t, int);
 
-    bool stopped() const { return stop_ && __atomic_load_n(stop_, __ATOMIC_RELAXED); }
+    bool stopped() const { return stop_.raised(); }
     void run_step(std::int64_t count, const void* body, Call call);
     bool work(std::uint64_t ticket, int worker);
 
     const int size_;
-    const std::int32_t* const stop_;  // read before each part
+    const StopFlag stop_;  // read before each part
     // The step's number, how many parts it has and which is next, in one word: a part can only be taken of the step that
     // is running. What a step is (`body_`, `call_`) changes only when all of its parts are done.
     std::atomic<std::uint64_t> ticket_{0};
@@ -63,16 +73,6 @@ class Crew {
 
 // Programs that this thread starts from now on throw Stopped soon after *flag has become nonzero; nullptr: never.
 void stop_when(const std::int32_t* flag);
-
-// What `stop_when` was last told on this thread: for work that others do for it.
-class StopFlag {
-  public:
-    StopFlag();
-    bool raised() const { return flag_ && __atomic_load_n(flag_, __ATOMIC_RELAXED); }
-
-  private:
-    const std::int32_t* flag_;
-};
 
 // Runs program(crew) on the calling thread with up to threads - 1 helpers of the pool; what it throws passes.
 void with_crew(int threads, const std::function<void(Crew&)>& program);
