@@ -1,5 +1,5 @@
-// How much memory the networks of a test program hold: all of it comes from the aligned `operator new` (memory.cpp),
-// which this header replaces. For one file of a program.
+// How much memory the networks of a test program hold: all of it, but large buffers that are pages of their own, comes from
+// the aligned `operator new` (memory.cpp), which this header replaces. For one file of a program.
 #pragma once
 
 #include <atomic>

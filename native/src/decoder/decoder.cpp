@@ -276,11 +276,11 @@ Workspace::Workspace(const Model& model, std::int64_t most_frames) : frames(most
         std::int64_t& sum = i ? sizes.even : sizes.first;
         sum = std::max(sum, (ranges.stage[i].size() + stages[i].sum.keep()) * stage.stride);
     }
-    first = Buffer(sizes.first);
-    even = Buffer(sizes.even);
-    odd = Buffer(sizes.odd);
-    for (Buffer& buffer : tile) buffer = Buffer(sizes.tile);
-    scratch = Buffer(sizes.scratch);
+    first = Buffer(sizes.first, Memory::pages);
+    even = Buffer(sizes.even, Memory::pages);
+    odd = Buffer(sizes.odd, Memory::pages);
+    for (Buffer& buffer : tile) buffer = Buffer(sizes.tile, Memory::pages);
+    scratch = Buffer(sizes.scratch, Memory::pages);
 }
 
 void Workspace::forget() {

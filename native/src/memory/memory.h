@@ -7,16 +7,20 @@
 
 namespace sk {
 
+// Where a buffer lies. `pages` of its own are no memory until they are touched, and go back to the system with it: for
+// what is kept for long and grows by being made anew, whose earlier ones malloc would keep.
+enum class Memory { heap, pages };
+
 class Buffer {
   public:
     Buffer() = default;
-    explicit Buffer(std::int64_t floats);  // zeroed; throws std::bad_alloc
+    explicit Buffer(std::int64_t floats, Memory memory = Memory::heap);  // zeroed; throws std::bad_alloc
     ~Buffer();
-    Buffer(Buffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    Buffer(Buffer&& other) noexcept { *this = std::move(other); }
     Buffer& operator=(Buffer&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
+        std::swap(mapped_, other.mapped_);
         return *this;
     }
 
@@ -26,6 +30,7 @@ class Buffer {
   private:
     float* data_ = nullptr;
     std::int64_t size_ = 0;
+    bool mapped_ = false;
 };
 
 }  // namespace sk
